@@ -1,0 +1,46 @@
+"""Ids that are the same whenever the same thing is decided again.
+
+Every id made here is a UUID in its text form. Events and tells take theirs from the message that was handled, so a
+decision repeated after a crash, on any host, produces the same ids.
+"""
+
+from __future__ import annotations
+
+import time
+from hashlib import blake2b
+from random import Random, SystemRandom
+
+_random = SystemRandom()
+
+
+def derived(sender: str, message_id: str, time_us: int) -> str:
+    """The common first 32 characters of all ids of one decision; append `f"{ordinal:04x}"` to have an id.
+
+    Shaped as UUIDv7 (RFC 9562): 48 bits of the handled message's time in milliseconds, then BLAKE2b of
+    (sender, message id), then the ordinal of the output within the decision.
+    """
+    t = f"{time_us // 1000:012x}"
+    h = blake2b(f"{sender}\0{message_id}".encode(), digest_size=7).hexdigest()
+    return f"{t[:8]}-{t[8:]}-7{h[:3]}-8{h[3:6]}-{h[6:]}"
+
+
+def random_id(now_us: int | None = None, random: Random = _random) -> str:
+    """A fresh UUIDv7 for something that begins here: a message without a key, a correlation, a host."""
+    now_ms = (time.time_ns() // 1_000_000) if now_us is None else now_us // 1000
+    r = random.getrandbits(74)
+    h = f"{now_ms:012x}7{r >> 62:03x}{(r >> 48 & 0x3FFF) | 0x8000:04x}{r & 0xFFFFFFFFFFFF:012x}"
+    return f"{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-{h[20:]}"
+
+
+def keyed(tenant: str, principal: str, target: str, key: str) -> str:
+    """The message id of an idempotency key: a UUIDv8 hash of (tenant, principal, target, key).
+
+    A repetition has the same id, so the inbox gives it the first answer.
+    """
+    h = blake2b("\0".join((tenant, principal, target, key)).encode(), digest_size=16).hexdigest()
+    return f"{h[:8]}-{h[8:12]}-8{h[13:16]}-8{h[17:20]}-{h[20:]}"
+
+
+def digest(type: str, body: bytes) -> bytes:
+    """16 bytes that tell one body from another under the same message id. `body` is canonical JSON (see `canonical`)."""
+    return blake2b(type.encode() + b"\0" + body, digest_size=16).digest()

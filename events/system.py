@@ -1,0 +1,94 @@
+"""Events the kernel itself records in an actor's stream. User code never sees them in `evolve`."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class ActorParked(msgspec.Struct, frozen=True):
+    """The actor stopped handling messages until a person decides; `message` is the one it could not handle."""
+
+    message: str
+    message_type: str
+    reason: str
+    error: str = ""
+    attempts: int = 1
+
+
+class ActorResumed(msgspec.Struct, frozen=True):
+    """A person resumed the actor; `skipped` names the message that is not to be tried again."""
+
+    by: str
+    reason: str = ""
+    skipped: str = ""
+
+
+class MessageRefused(msgspec.Struct, frozen=True):
+    """The actor refused a tell; its sender was told `Refused`."""
+
+    message: str
+    message_type: str
+    code: str
+    reason: str
+
+
+class MessageHandled(msgspec.Struct, frozen=True):
+    """The actor handled a message without an event of its own, but told or asked something of others."""
+
+    message: str
+    message_type: str
+
+
+class DeadLettered(msgspec.Struct, frozen=True):
+    """A message could not be delivered and never will be: its kind is gone, or its body cannot be read."""
+
+    message: str
+    message_type: str
+    to: str
+    reason: str
+
+
+class EffectUnknown(msgspec.Struct, frozen=True):
+    """Nobody knows whether the effect happened: the host was lost between the call and its record."""
+
+    effect: str
+    kind: str
+    attempt: int
+    reason: str
+
+
+class EffectResolved(msgspec.Struct, frozen=True):
+    """An unknown effect became known, by a late outcome, a reconciler or a person."""
+
+    effect: str
+    kind: str
+    status: str
+    by: str
+    reason: str = ""
+
+
+class Forked(msgspec.Struct, frozen=True):
+    """This stream continues another one's history, which it references up to and with `version`."""
+
+    source: str
+    version: int
+    by: str = ""
+
+
+class ForkMadeLive(msgspec.Struct, frozen=True):
+    """From here on the fork's effects and tells are let out."""
+
+    by: str = ""
+
+
+SYSTEM_EVENTS = [
+    ActorParked,
+    ActorResumed,
+    MessageRefused,
+    MessageHandled,
+    DeadLettered,
+    EffectUnknown,
+    EffectResolved,
+    Forked,
+    ForkMadeLive,
+]
