@@ -42,5 +42,5 @@ def keyed(tenant: str, principal: str, target: str, key: str) -> str:
 
 
 def digest(type: str, body: bytes) -> bytes:
-    """16 bytes that tell one body from another under the same message id. `body` is canonical JSON (see `canonical`)."""
+    """16 bytes that tell one body from another under the same message id. `body` is canonical JSON."""
     return blake2b(type.encode() + b"\0" + body, digest_size=16).digest()

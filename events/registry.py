@@ -1,9 +1,9 @@
-"""Which types exist, in which versions, and how old ones become new ones. Built from explicit lists, never by import."""
+"""Which types exist, in which versions, and how old ones become new. Built from explicit lists, never by import."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -94,12 +94,12 @@ class Registry:
 
     def of(self, value: Any) -> Type:
         """The type a value is an instance of. Raises UnknownType."""
-        struct: type[Any] = type(value)
+        struct = cast("type[Any]", value.__class__)
         found = self._by_struct.get(struct)
         if found is None:
             raise UnknownType(
                 f"{struct.__name__} is not registered here",
-                hint="add it to the list of events or messages",
+                hint="add it to a list",
             )
         return found
 

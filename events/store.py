@@ -187,6 +187,9 @@ class Append(msgspec.Struct, gc=False):
     timers: Sequence[NewTimer] = ()
     fired: Sequence[tuple[str, str]] = ()
     cancelled: Sequence[str] = ()
+    fork_of: tuple[str, int] | None = None
+    """(source stream, version): this append begins a fork. The stream must not exist, `expected` is that version, and
+    the source must have reached it; from then on reads of the fork go through the source up to that version."""
 
 
 class Status(IntEnum):
@@ -230,7 +233,7 @@ class Appended(msgspec.Struct, frozen=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True, gc=False):
-    """A disposable shortcut: the state at `version`, valid only for the fold (state schema and code) it was made with."""
+    """A disposable shortcut: the state at `version`, valid only for the fold (state schema and code) that made it."""
 
     tenant: str
     stream: str
@@ -310,7 +313,7 @@ class EventStore(Protocol):
         ...
 
     async def bulk(self, appends: Sequence[Append]) -> Appended:
-        """Append many events at once (import): as `append`, for appends that have only events. Reports no duplicates."""
+        """Append many events at once (import): as `append`, for appends that have only events."""
         ...
 
     # -- reading the log
@@ -329,7 +332,7 @@ class EventStore(Protocol):
         ...
 
     async def load(self, keys: Sequence[tuple[str, str, str]]) -> list[Loaded]:
-        """For each (tenant, stream, fold): what an activation needs, in the order asked. A fork's prefix is read through."""
+        """For each (tenant, stream, fold): what an activation needs, in that order. Reads through a fork's prefix."""
         ...
 
     def streams(self, tenant: str | None = None) -> AsyncIterator[tuple[str, str, int]]:
