@@ -81,6 +81,13 @@ class ForkMadeLive(msgspec.Struct, frozen=True):
     by: str = ""
 
 
+class Routed(msgspec.Struct, frozen=True):
+    """In a router's own stream: facts up to and with position `upto` were sent to those who subscribed."""
+
+    upto: int
+    tells: int
+
+
 SYSTEM_EVENTS = [
     ActorParked,
     ActorResumed,
@@ -91,4 +98,5 @@ SYSTEM_EVENTS = [
     EffectResolved,
     Forked,
     ForkMadeLive,
+    Routed,
 ]

@@ -27,6 +27,8 @@ class Folded(msgspec.Struct):
     parked: ActorParked | None = None
     withheld: bool = False
     """A fork that was not made live: its tells and effects stay in."""
+    skip: str = ""
+    """The id of the message an operator decided to skip."""
 
 
 def begin(kind: Kind, address: str) -> Folded:
@@ -54,7 +56,7 @@ def fold(kind: Kind, folded: Folded, events: Iterable[tuple[int, str, int, bytes
                     state = evolve(state, name)
                     continue
                 raise Unserved(
-                    f"{kind.name} has an event {name} (schema {schema}) at version {version} that this code does not know",
+                    f"{kind.name}: event {name} (schema {schema}) at version {version} is not known to this code",
                     hint="run a newer version of the code, or add the event type or its upcaster to the kind",
                 )
             decoders[key] = decode
@@ -77,6 +79,7 @@ def apply_system(folded: Folded, event: Any) -> None:
             folded.parked = event
         case ActorResumed():
             folded.parked = None
+            folded.skip = event.skipped
         case Forked():
             folded.withheld = True
         case ForkMadeLive():
@@ -91,14 +94,15 @@ class _Shortcut(msgspec.Struct):
     state: msgspec.Raw
     parked: ActorParked | None = None
     withheld: bool = False
+    skip: str = ""
 
 
 _shortcut = msgspec.json.Decoder(_Shortcut).decode
 
 
-def snapshot_bytes(folded_state: Any, parked: ActorParked | None, withheld: bool) -> bytes:
-    """A snapshot's content: the state and what the kernel keeps beside it."""
-    return msgspec.json.encode(_Shortcut(msgspec.Raw(encode_state(folded_state)), parked, withheld))
+def snapshot_bytes(state: bytes, parked: ActorParked | None, withheld: bool, skip: str) -> bytes:
+    """A snapshot's content: the encoded state and what the kernel keeps beside it."""
+    return msgspec.json.encode(_Shortcut(msgspec.Raw(state), parked, withheld, skip))
 
 
 def restore(kind: Kind, address: str, loaded: Loaded) -> Folded:
@@ -107,6 +111,7 @@ def restore(kind: Kind, address: str, loaded: Loaded) -> Folded:
         shortcut = _shortcut(loaded.snapshot.state)
         folded = Folded(kind.decode_state(shortcut.state), loaded.snapshot.version, GENESIS, shortcut.parked)
         folded.withheld = shortcut.withheld
+        folded.skip = shortcut.skip
     else:
         folded = begin(kind, address)
     fold(kind, folded, loaded.events)

@@ -47,7 +47,7 @@ class Actors(Protocol):
     def deliver(self, message: Message, done: Done) -> None:
         """Handle a message: the hot path, no task and no future. `data` is left None, the kernel decodes `body`.
 
-        Errors for `done`: UnknownType, InvalidData, KeyReused, NotOwned, Unserved, Busy, Parked, OutcomeUnknown,
+        Errors for `done`: KeyReused, NotOwned, Unserved, Busy, Parked, OutcomeUnknown,
         StoreUnavailable. A refusal is an Answer with outcome `refused`.
         """
         ...
@@ -61,7 +61,7 @@ class Actors(Protocol):
         ...
 
     async def view(self, tenant: str, address: str, at: int | None = None) -> ActorView:
-        """The committed state now, or folded up to version `at` (P5: nothing runs). Works on any host. Raises NotFound."""
+        """The committed state now, or folded up to version `at` (P5). Works on any host. Raises NotFound."""
         ...
 
     async def park(self, tenant: str, address: str, by: str, reason: str) -> Answer:

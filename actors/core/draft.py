@@ -1,0 +1,374 @@
+"""From what `decide` returned to one all-or-nothing append."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from actors.core.cell import Cell, Work
+from actors.core.kind import Kind
+from actors.core.outputs import Ask, Cancel, Effect, Replied, Reply, Schedule, Tell, TellRefused, TimedOut
+from events import chain
+from events.address import partition_of, split
+from events.envelope import Answer, Message, Raw
+from events.errors import BadDefinition, Refused, TooLarge, UnknownType
+from events.ids import derived
+from events.store import (
+    Append,
+    EffectChange,
+    Handled,
+    Mail,
+    MailKey,
+    NewEffect,
+    NewEvent,
+    NewTimer,
+)
+from events.system import MessageHandled, MessageRefused
+
+MAX_OUTPUTS = 10_000
+"""The most a single decision may return."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+class AskMeta(msgspec.Struct):
+    """In the meta of a tell that wants an answer."""
+
+    ask: str
+
+
+_ask_meta = msgspec.json.Decoder(AskMeta).decode
+
+
+class _Refusal(msgspec.Struct):
+    code: str
+    reason: str
+
+
+@lru_cache(maxsize=100_000)
+def receiver(tenant: str, to: str) -> int:
+    """The partition of an address a decision names. Raises InvalidName."""
+    split(to)
+    return partition_of(tenant, to)
+
+
+class Vocabulary(msgspec.Struct):
+    """What a decision may name: message types by their struct, and the class of each effect kind."""
+
+    messages: dict[type[Any], tuple[str, int]]
+    effects: dict[str, str]
+
+
+class Draft:
+    """The append being put together for one actor. Every message decided into it adds its part, or nothing."""
+
+    __slots__ = (
+        "answers",
+        "cancelled",
+        "cell",
+        "changes",
+        "effects",
+        "events",
+        "fired",
+        "handled",
+        "hash",
+        "mail",
+        "ordinal",
+        "taken",
+        "timers",
+        "version",
+        "works",
+    )
+
+    def __init__(self, cell: Cell) -> None:
+        self.cell = cell
+        self.version = cell.version
+        self.hash = cell.hash
+        self.ordinal = 0
+        self.works: list[Work] = []
+        self.answers: list[tuple[int, int, str, bytes | None]] = []
+        """For each work: number of events up to and with it, version after it, outcome, reply."""
+        self.events: list[NewEvent] = []
+        self.handled: list[Handled] = []
+        self.mail: list[Mail] = []
+        self.taken: list[MailKey] = []
+        self.effects: list[NewEffect] = []
+        self.changes: list[EffectChange] = []
+        self.timers: list[NewTimer] = []
+        self.fired: list[tuple[str, str]] = []
+        self.cancelled: list[str] = []
+
+    def append(self, epoch: int | None) -> Append:
+        """The finished append."""
+        cell = self.cell
+        return Append(
+            cell.tenant,
+            cell.address,
+            cell.partition,
+            epoch,
+            cell.version,
+            self.events,
+            self.handled,
+            self.mail,
+            self.taken,
+            self.effects,
+            self.changes,
+            self.timers,
+            self.fired,
+            self.cancelled,
+        )
+
+    def record(self, base: str, number: int, message: Message, event: Any, name: str, schema: int) -> str:
+        """Add one event; returns its id."""
+        return self._event(f"{base}{number:04x}", name, schema, _encode(event), message, None)
+
+    def _event(self, id: str, name: str, schema: int, data: bytes, message: Message, meta: bytes | None) -> str:
+        cell = self.cell
+        version = self.version + 1
+        cause = message.causation or message.id
+        link = chain.link(self.hash, cell.tenant, cell.address, version, id, name, schema, cause, data)
+        self.events.append(
+            NewEvent(id, name, schema, data, cause, message.correlation or message.id, link, message.trace, meta)
+        )
+        self.version = version
+        self.hash = link
+        return id
+
+    def send(
+        self,
+        id: str,
+        to: str,
+        partition: int,
+        name: str,
+        schema: int,
+        data: bytes,
+        message: Message,
+        cause: str,
+        meta: bytes | None = None,
+    ) -> None:
+        """Add one tell."""
+        cell = self.cell
+        self.mail.append(
+            Mail(
+                partition, cell.tenant, to, self.ordinal, id, name, schema, data, cell.address, message.time, cause,
+                message.correlation or message.id, message.trace, meta,
+            )
+        )  # fmt: skip
+        self.ordinal += 1
+
+    def consume(self, work: Work, outcome: str, answer: bytes | None) -> None:
+        """Add the message itself and the row it came from."""
+        message = work.message
+        self.handled.append(
+            Handled(
+                message.id, message.digest, message.type, message.schema, message.body, message.sender, message.time,
+                message.causation, message.correlation or message.id, outcome, answer,
+            )
+        )  # fmt: skip
+        if work.mail is not None:
+            self.taken.append(work.mail)
+        elif work.timer is not None:
+            self.fired.append(work.timer)
+        elif work.change is not None:
+            self.changes.append(work.change)
+        self.works.append(work)
+        self.answers.append((len(self.events), self.version, outcome, answer))
+
+
+def decide_into(draft: Draft, work: Work, words: Vocabulary) -> None:
+    """Let the actor decide one message, apply its events to the state, and add everything to the draft.
+
+    Raises what `decide` or `evolve` raise; the draft is then unchanged unless `evolve` failed, and in both cases the
+    caller drops the state. A `Refused` is recorded here.
+    """
+    cell = draft.cell
+    kind = cell.kind
+    message = work.message
+    if cell.skip and message.id == cell.skip:
+        draft.consume(work, "skipped", None)
+        return
+    if work.note is not None and not message.type:
+        draft.record(
+            derived(cell.address, message.id, message.time), 0, message, work.note, type(work.note).__name__, 1
+        )
+        draft.consume(work, "handled", None)
+        return
+    try:
+        outputs = kind.decide(cell.state, message) if _decode(kind, message, work) else ()
+    except Refused as refused:
+        _refuse(draft, work, refused)
+        return
+    outputs = outputs or ()
+    if len(outputs) > MAX_OUTPUTS:
+        raise TooLarge(
+            f"{cell.address} decided {len(outputs)} outputs on one {message.type}, the limit is {MAX_OUTPUTS}"
+        )
+    base = derived(cell.address, message.id, message.time) if outputs or work.note is not None else ""
+    number = 0
+    first = ""
+    reply: bytes | None = None
+    later: list[Any] = []
+    if work.note is not None:
+        first = draft.record(base, 0, message, work.note, type(work.note).__name__, 1)
+        number = 1
+    event_types = kind.event_types
+    evolve = kind.evolve
+    for out in outputs:
+        cls = out.__class__
+        known = event_types.get(cls)
+        if known is not None:
+            id = draft.record(base, number, message, out, known[0], known[1])
+            first = first or id
+            cell.state = evolve(cell.state, out)
+            number += 1
+        elif cls is Reply:
+            reply = _encode(out.data)
+        elif cls is Raw:
+            id = draft._event(out.id or f"{base}{number:04x}", out.type, out.schema, out.data, message, out.meta)
+            first = first or id
+            cell.state = evolve(cell.state, out)
+            number += 1
+        else:
+            later.append(out)
+    wanted = _wanted(message) if work.mail is not None and message.meta is not None else None
+    if later or wanted is not None:
+        if not first:
+            handled = MessageHandled(message.id, message.type)
+            first = draft.record(base or derived(cell.address, message.id, message.time), number, message, handled,
+                                 "MessageHandled", 1)  # fmt: skip
+            number += 1
+        base = first[:32] if " " not in first else derived(cell.address, message.id, message.time)
+        if not cell.withheld:
+            for out in later:
+                _add(draft, out, f"{base}{number:04x}", message, first, words)
+                number += 1
+            if wanted is not None:
+                data = _encode(Replied(wanted, cell.address, msgspec.Raw(reply) if reply is not None else None))
+                partition = partition_of(cell.tenant, message.sender)
+                draft.send(f"{base}{number:04x}", message.sender, partition, "Replied", 1, data, message, first)
+    draft.consume(work, "handled", reply)
+
+
+def _decode(kind: Kind, message: Message, work: Work) -> bool:
+    """Give the message its typed data. False: a message of the kernel this kind does not care for."""
+    if message.data is not None:
+        return True
+    decode = kind.messages.decoder(message.type, message.schema)
+    if decode is None:
+        if kind.accepts_any:
+            msgspec.structs.force_setattr(message, "data", Raw(message.type, message.body, message.schema))
+            return True
+        if message.type in _KERNEL:
+            return False
+        raise Refused(f"{kind.name} has no message {message.type} (schema {message.schema})", code=UnknownType.code)
+    try:
+        msgspec.structs.force_setattr(message, "data", decode(message.body))
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise Refused(f"{message.type}: {error}", code="invalid-data") from error
+    return True
+
+
+_KERNEL = frozenset(("Outcome", "Replied", "TellRefused", "TimedOut"))
+
+
+def _wanted(message: Message) -> str | None:
+    try:
+        return _ask_meta(message.meta or b"{}").ask
+    except msgspec.MsgspecError:
+        return None
+
+
+def _refuse(draft: Draft, work: Work, refused: Refused) -> None:
+    """A refusal is consumed and remembered; a tell's sender is told."""
+    message = work.message
+    cell = draft.cell
+    answer = _encode(_Refusal(refused.reason_code, refused.message))
+    if work.mail is not None or work.timer is not None or work.change is not None:
+        base = derived(cell.address, message.id, message.time)
+        event = MessageRefused(message.id, message.type, refused.reason_code, refused.message)
+        first = draft.record(base, 0, message, event, "MessageRefused", 1)
+        if work.mail is not None and not cell.withheld and message.type not in _KERNEL and _is_actor(message.sender):
+            ref = (_wanted(message) or "") if message.meta else ""
+            told = TellRefused(cell.address, message.id, message.type, refused.reason_code, refused.message, ref)
+            partition = partition_of(cell.tenant, message.sender)
+            draft.send(f"{base}0001", message.sender, partition, "TellRefused", 1, _encode(told), message, first)
+    draft.consume(work, "refused", answer)
+
+
+def _is_actor(sender: str) -> bool:
+    return "/" in sender and not sender.startswith("router/")
+
+
+def _add(draft: Draft, out: Any, id: str, message: Message, first: str, words: Vocabulary) -> None:
+    """One output that is not an event: a tell, an ask, an effect, a timer."""
+    cell = draft.cell
+    match out:
+        case Tell(to, data, type_, schema):
+            name, version = (type_, schema) if type_ else _name(data, words.messages)
+            draft.send(id, to, receiver(cell.tenant, to), name, version, _body(data), message, first)
+        case Ask(to, data, ref, timeout, type_, schema):
+            name, version = (type_, schema) if type_ else _name(data, words.messages)
+            meta = _encode(AskMeta(ref))
+            draft.send(id, to, receiver(cell.tenant, to), name, version, _body(data), message, first, meta)
+            if timeout is not None:
+                due = message.time + int(timeout * 1_000_000)
+                late = _encode(TimedOut(ref, to))
+                draft.timers.append(
+                    NewTimer(f"ask:{ref}", id, due, "TimedOut", 1, late, first, message.correlation or message.id)
+                )
+        case Effect(kind, data, ref, key):
+            effect_class = words.effects.get(kind)
+            if effect_class is None:
+                raise BadDefinition(
+                    f"{cell.kind.name} asks for effect {kind!r}, which nobody performs",
+                    hint=f"known effect kinds: {', '.join(sorted(words.effects)) or 'none'}; add an EffectKind",
+                )
+            body = _encode(EffectBody(ref, msgspec.Raw(_body(data))))
+            draft.effects.append(
+                NewEffect(id, kind, effect_class, key or id, body, message.time, first, message.correlation or message.id,
+                          message.trace)
+            )  # fmt: skip
+        case Schedule(name, data, after, at, type_):
+            if (after is None) == (at is None):
+                raise BadDefinition(f"{cell.address}: Schedule({name!r}) needs either after or at")
+            due = at if at is not None else message.time + int((after or 0.0) * 1_000_000)
+            type_name, version = (type_, 1) if type_ else _name(data, words.messages)
+            draft.timers.append(
+                NewTimer(name, id, due, type_name, version, _body(data), first, message.correlation or message.id)
+            )
+        case Cancel(name):
+            draft.cancelled.append(name)
+        case _:
+            raise BadDefinition(
+                f"{cell.kind.name}: decide returned {type(out).__name__}, neither one of its events nor an output",
+                hint="list it in Kind(events=[…]), or return Tell, Ask, Effect, Schedule, Cancel or Reply",
+            )
+
+
+class EffectBody(msgspec.Struct):
+    """What the ledger keeps of an effect: the actor's own reference and the request."""
+
+    ref: str
+    request: msgspec.Raw
+
+
+def _body(data: Any) -> bytes:
+    return data if isinstance(data, bytes) else _encode(data)
+
+
+def _name(data: Any, message_types: dict[type[Any], tuple[str, int]]) -> tuple[str, int]:
+    cls: type[Any] = data.__class__
+    known = message_types.get(cls)
+    if known is not None:
+        return known
+    if cls.__module__ == "builtins":
+        raise BadDefinition(f"a tell of a bare {cls.__name__} needs a type", hint="give type='…' or send a struct")
+    return cls.__name__, 1
+
+
+def answer_of(entry: tuple[int, int, str, bytes | None], position: int, head: int) -> Answer:
+    """The answer to one work of a written append whose first event is at `position`."""
+    count, version, outcome, data = entry
+    return Answer(outcome, position + count - 1 if count else head, version, data)

@@ -1,0 +1,249 @@
+"""Effects: calls to the outside world, recorded honestly (P8).
+
+requested → (started) → succeeded, failed or unknown. What may be repeated is repeated with the same key under a new
+attempt number; an irreversible call is recorded as started before it is made, and a lost one becomes unknown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import Any
+
+import msgspec
+
+from actors.core.draft import EffectBody
+from actors.core.kind import Attempt, EffectKind
+from actors.core.outputs import Outcome
+from events.errors import ThespisError, Unavailable
+from events.ids import keyed
+from events.store import Effect, EffectChange, EventStore
+from events.system import EffectUnknown
+
+PAGE = 500
+
+_encode = msgspec.json.Encoder().encode
+_body = msgspec.json.Decoder(EffectBody).decode
+
+Settle = Callable[[Effect, Outcome, EffectChange, Any], None]
+Record = Callable[[Effect, EffectChange], Awaitable[bool]]
+Late = Callable[[Effect, str, bytes], Awaitable[None]]
+
+
+class Effects:
+    """Performs the open effects of the held partitions, `concurrency` of a kind at a time.
+
+    `settle(effect, outcome, change, note)` hands the outcome to the actor; `record(effect, change)` appends a bare
+    change and says whether it was written; `late` is told the outcome of a call whose partition another host owns now.
+    """
+
+    def __init__(
+        self,
+        store: EventStore,
+        kinds: Mapping[str, EffectKind],
+        owned: Mapping[int, int],
+        settle: Settle,
+        record: Record,
+        late: Late | None = None,
+    ) -> None:
+        self._store = store
+        self.kinds = kinds
+        self._owned = owned
+        self._settle = settle
+        self._record = record
+        self.late = late
+        self._known: set[str] = set()
+        """Effects queued, running or handed to their actor."""
+        self._handed: dict[str, Effect] = {}
+        self._waiting: dict[str, deque[tuple[Effect, bool]]] = {name: deque() for name in kinds}
+        self._running: dict[str, int] = dict.fromkeys(kinds, 0)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._attempts = 0
+        self.unserved: set[str] = set()
+        """Kinds of open effects that no EffectKind here performs."""
+
+    async def stop(self) -> None:
+        """Make no more calls; calls under way are cut off and their outcome is found out by whoever takes over."""
+        for waiting in self._waiting.values():
+            waiting.clear()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def opened(self, effect: Effect) -> None:
+        """An effect was committed here just now."""
+        self._take(effect, found=False)
+
+    def closed(self, id: str) -> None:
+        """The outcome was delivered, or nobody here is responsible any more."""
+        self._known.discard(id)
+        self._handed.pop(id, None)
+
+    def undelivered(self, change: EffectChange) -> None:
+        """The actor cannot take the outcome now: keep it in the ledger until it can."""
+        effect = self._handed.pop(change.id, None)
+        if effect is None:
+            return
+        self._known.discard(effect.id)
+        if effect.status not in ("succeeded", "failed", "unknown"):
+            self._spawn(self._keep(effect, msgspec.structs.replace(change, delivered=False)))
+
+    def acquired(self, partitions: Collection[int]) -> None:
+        """Read the ledger of new partitions, page by page, without activating any actor."""
+        self._spawn(self._take_over(sorted(partitions), None))
+
+    def again(self, tenant: str, stream: str, partition: int) -> None:
+        """Take up the effects of an actor that goes on after it was parked."""
+        self._spawn(self._take_over([partition], (tenant, stream)))
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _take_over(self, partitions: list[int], only: tuple[str, str] | None) -> None:
+        after = ""
+        while partitions:
+            try:
+                page = await self._store.effects(partitions, after, PAGE)
+            except ThespisError:
+                await asyncio.sleep(0.5)
+                continue
+            for effect in page:
+                after = effect.id
+                if effect.partition in self._owned and only in (None, (effect.tenant, effect.stream)):
+                    self._take(effect, found=True)
+            if len(page) < PAGE:
+                return
+            await asyncio.sleep(0)
+
+    def _take(self, effect: Effect, *, found: bool) -> None:
+        if effect.id in self._known:
+            return
+        if effect.status in ("succeeded", "failed", "unknown"):
+            self._known.add(effect.id)
+            outcome = msgspec.json.decode(effect.outcome or b"null", type=_Stored)
+            self._hand_over(effect, effect.status, outcome.result, outcome.error, effect.attempt)
+            return
+        if effect.kind not in self._waiting:
+            self.unserved.add(effect.kind)
+            return
+        self._known.add(effect.id)
+        self._waiting[effect.kind].append((effect, found))
+        self._start(effect.kind)
+
+    def _start(self, name: str) -> None:
+        waiting = self._waiting[name]
+        while waiting and self._running[name] < self.kinds[name].concurrency:
+            effect, found = waiting.popleft()
+            if effect.partition not in self._owned:
+                self._known.discard(effect.id)
+                continue
+            self._running[name] += 1
+            self._spawn(self._run(self.kinds[name], effect, found))
+
+    async def _run(self, kind: EffectKind, effect: Effect, found: bool) -> None:
+        try:
+            await self._perform(kind, effect, found)
+        finally:
+            self._running[kind.name] -= 1
+            self._start(kind.name)
+
+    async def _perform(self, kind: EffectKind, effect: Effect, found: bool) -> None:
+        try:
+            request = kind.decode(_body(effect.data).request)
+        except msgspec.MsgspecError as error:
+            await self._finish(
+                effect, "failed", None, f"the request does not fit {kind.request.__name__}: {error}", "0"
+            )
+            return
+        if found and effect.status == "started":
+            await self._reconcile(kind, effect, request)
+            return
+        for retry in range(kind.attempts):
+            if retry:
+                await asyncio.sleep(kind.backoff * 2 ** (retry - 1))
+            epoch = self._owned.get(effect.partition)
+            if epoch is None:
+                self._known.discard(effect.id)
+                return
+            self._attempts += 1
+            number = f"{epoch}.{self._attempts}"
+            if kind.effect_class == "irreversible" and not await self._record(
+                effect, EffectChange(effect.id, "started", number)
+            ):
+                self._known.discard(effect.id)
+                return
+            attempt = Attempt(effect.id, effect.key, number, effect.tenant, effect.stream, effect.trace)
+            try:
+                async with asyncio.timeout(kind.timeout):
+                    result = await kind.perform(request, attempt)
+                await self._finish(effect, "succeeded", result, "", number)
+                return
+            except Exception as error:
+                unsure = kind.effect_class == "irreversible" and isinstance(error, OSError)
+                text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+                if unsure or retry + 1 == kind.attempts:
+                    await self._finish(effect, "unknown" if unsure else "failed", None, text, number)
+                    return
+
+    async def _reconcile(self, kind: EffectKind, effect: Effect, request: Any) -> None:
+        error = "the host was lost between the call and its record"
+        if kind.reconcile is not None:
+            attempt = Attempt(effect.id, effect.key, effect.attempt, effect.tenant, effect.stream, effect.trace)
+            try:
+                async with asyncio.timeout(kind.timeout):
+                    known = await kind.reconcile(request, attempt)
+                if known is not None:
+                    status, value = known
+                    result, text = (value, "") if status == "succeeded" else (None, str(value))
+                    await self._finish(effect, status, result, text, effect.attempt)
+                    return
+            except Exception as failure:
+                error = f"{error}; reconciling failed: {type(failure).__name__}: {failure}"
+        await self._finish(effect, "unknown", None, error, effect.attempt)
+
+    async def _finish(self, effect: Effect, status: str, result: Any, error: str, attempt: str) -> None:
+        try:
+            msgspec.json.encode(result)
+        except (TypeError, ValueError) as failure:
+            status, result, error = "failed", None, f"the result cannot be stored: {failure}"
+        if effect.partition in self._owned:
+            self._hand_over(effect, status, result, error, attempt)
+            return
+        self._known.discard(effect.id)
+        if self.late is not None and status != "unknown":
+            await self.late(effect, status, _encode(_Stored(result, error)))
+
+    def _hand_over(self, effect: Effect, status: str, result: Any, error: str, attempt: str) -> None:
+        ref = _body(effect.data).ref
+        outcome = Outcome(effect.id, effect.kind, ref, status, result, error)
+        change = EffectChange(effect.id, status, attempt, _encode(_Stored(result, error)), delivered=True)
+        self._handed[effect.id] = effect
+        note = EffectUnknown(effect.id, effect.kind, _number(attempt), error) if status == "unknown" else None
+        self._settle(effect, outcome, change, note if effect.status != "unknown" else None)
+
+    async def _keep(self, effect: Effect, change: EffectChange) -> None:
+        while effect.partition in self._owned:
+            try:
+                await self._record(effect, change)
+                return
+            except Unavailable:
+                await asyncio.sleep(0.5)
+
+
+class _Stored(msgspec.Struct):
+    """What the ledger keeps of an outcome."""
+
+    result: Any = None
+    error: str = ""
+
+
+def outcome_id(effect: Effect, attempt: str, status: str) -> str:
+    """The message id of an outcome: (effect, attempt, status)."""
+    return keyed(effect.tenant, "effect", effect.id, f"{attempt}:{status}")
+
+
+def _number(attempt: str) -> int:
+    return int(attempt.rpartition(".")[2] or 0)

@@ -1,0 +1,84 @@
+"""Activation: actors that got a message are folded from snapshot and tail, many per query."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from actors.core.cell import Cell
+from actors.core.fold import Folded, restore
+from events.errors import StoreUnavailable, ThespisError
+from events.store import EventStore, Loaded
+
+PER_QUERY = 64
+CONCURRENT = 4
+
+OnLoaded = Callable[[Cell, Folded | None, Loaded | None, Exception | None], None]
+
+
+class Loader:
+    """Loads cells in batches: what arrives while a query runs goes into the next. An absent store is waited out."""
+
+    def __init__(self, store: EventStore, on_loaded: OnLoaded) -> None:
+        self._store = store
+        self._on_loaded = on_loaded
+        self._waiting: dict[Cell, None] = {}
+        self._loading: set[Cell] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._scheduled = False
+        self.loads = 0
+
+    def want(self, cell: Cell) -> None:
+        """Ask for a cell; wanted twice is loaded once."""
+        if cell in self._loading:
+            return
+        self._waiting[cell] = None
+        if not self._scheduled and len(self._tasks) < CONCURRENT:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._start)
+
+    def _start(self) -> None:
+        self._scheduled = False
+        while self._waiting and len(self._tasks) < CONCURRENT:
+            cells = list(self._waiting)[:PER_QUERY]
+            for cell in cells:
+                del self._waiting[cell]
+            self._loading.update(cells)
+            task = asyncio.create_task(self._load(cells), name="loader")
+            self._tasks.add(task)
+            task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._start()
+
+    async def _load(self, cells: list[Cell]) -> None:
+        delay = 0.05
+        while True:
+            try:
+                loaded = await self._store.load([(c.tenant, c.address, c.kind.fold_id) for c in cells])
+                break
+            except StoreUnavailable:
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, 1.0)
+            except ThespisError as error:
+                for cell in cells:
+                    self._loading.discard(cell)
+                    self._on_loaded(cell, None, None, error)
+                return
+        self.loads += len(cells)
+        for cell, found in zip(cells, loaded, strict=True):
+            self._loading.discard(cell)
+            try:
+                folded = restore(cell.kind, cell.address, found)
+            except Exception as error:
+                self._on_loaded(cell, None, found, error)
+            else:
+                self._on_loaded(cell, folded, found, None)
+
+    async def stop(self) -> None:
+        """Drop what is being loaded."""
+        self._waiting.clear()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -1,0 +1,172 @@
+"""What stays in memory and what is written down beside the log: passivation, snapshots, remembered state hashes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Iterable
+from hashlib import sha256
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from actors.core.cell import Cell
+from actors.core.fold import snapshot_bytes
+from actors.core.kind import encode_state
+from events.errors import ThespisError
+from events.store import MailKey, Snapshot, StateHash
+from events.system import ActorParked, ActorResumed
+
+if TYPE_CHECKING:
+    from actors.core.host import Host
+
+TICK = 1.0
+SLICE = 20_000
+REMEMBER_AFTER = 20
+"""An actor that leaves memory with this many events since its last snapshot gets a new one."""
+
+
+class Memory:
+    """Looks at a slice of the actors each second; those idle for their kind's time, or too many, are forgotten."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self.clock = 0.0
+        """Seconds, advanced by each tick: when an actor was last used, coarse and cheap."""
+        self._snapshots: list[Snapshot] = []
+        self._hashes: list[StateHash] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._task: asyncio.Task[None] | None = None
+        self._at = 0
+        self.passivated = 0
+
+    def start(self) -> None:
+        """Begin."""
+        self.clock = asyncio.get_running_loop().time()
+        self._task = asyncio.create_task(self._run(), name="memory")
+
+    async def stop(self) -> None:
+        """Write down what is waiting, then end."""
+        tasks = [t for t in (self._task, *self._tasks) if t is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._flush()
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run something beside the hot path."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def snapshot(self, cell: Cell) -> None:
+        """Keep the committed state as a shortcut, and its hash as proof."""
+        if cell.busy or not cell.loaded:
+            return
+        state = encode_state(cell.state)
+        fold = cell.kind.fold_id
+        content = snapshot_bytes(state, cell.parked, cell.withheld, cell.skip)
+        self._snapshots.append(Snapshot(cell.tenant, cell.address, cell.version, fold, content))
+        self._hashes.append(StateHash(cell.tenant, cell.address, cell.version, sha256(state).digest(), fold))
+        cell.snapped = cell.hashed = cell.version
+
+    async def remember(self, cells: Iterable[Cell]) -> None:
+        """Note the states of actors that are about to leave, for verification and a quick return."""
+        for cell in cells:
+            self._note(cell)
+        await self._flush()
+
+    def _note(self, cell: Cell) -> None:
+        if not cell.loaded or cell.busy or cell.version == cell.hashed:
+            return
+        if cell.version - cell.snapped >= REMEMBER_AFTER:
+            self.snapshot(cell)
+            return
+        hashed = sha256(encode_state(cell.state)).digest()
+        self._hashes.append(StateHash(cell.tenant, cell.address, cell.version, hashed, cell.kind.fold_id))
+        cell.hashed = cell.version
+
+    def noted(self, cell: Cell, note: object) -> None:
+        """An actor was parked or resumed: leave its mail, timers and outcomes in the store, or take them up again."""
+        host = self._host
+        if isinstance(note, ActorParked):
+            host.timers.forget(cell.tenant, cell.address)
+        elif isinstance(note, ActorResumed):
+            self.refill(cell)
+            host.effects.again(cell.tenant, cell.address, cell.partition)
+            self.spawn(self._timers_again(cell))
+
+    async def _timers_again(self, cell: Cell) -> None:
+        try:
+            await self._host.timers.again(cell.tenant, cell.address)
+        except ThespisError:
+            self._host.timers.acquired([cell.partition])
+
+    def refill(self, cell: Cell) -> None:
+        """Fetch tells that wait in the store only."""
+        self.spawn(self._refill(cell))
+
+    async def _refill(self, cell: Cell) -> None:
+        host = self._host
+        if cell.backlog is None:
+            from events.store import MailKey
+
+            cell.backlog = MailKey(cell.partition, 0, 0)
+        while cell.backlog is not None and cell.partition in host.owned:
+            limit = host.settings.queue_limit // 2
+            try:
+                mails = await host.store.mail_of(cell.tenant, cell.address, cell.backlog, limit)
+            except ThespisError:
+                await asyncio.sleep(0.2)
+                continue
+            last = host.take_backlog(cell, mails)
+            newest = cell.seen
+            if len(mails) < limit and (newest is None or (last is not None and _at_or_after(last, newest))):
+                cell.backlog = cell.seen = None
+            elif last is not None:
+                cell.backlog = last
+                if len(mails) == limit:
+                    return
+            else:
+                # What was announced is not there: it was consumed before.
+                cell.backlog = cell.seen = None
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(TICK)
+            self.clock = loop.time()
+            self._sweep()
+            if self._snapshots or self._hashes:
+                await self._flush()
+
+    def _sweep(self) -> None:
+        host = self._host
+        for cells in list(host.cells.values()):
+            crowded = len(cells) > host.settings.actors_limit
+            start = self._at if self._at < len(cells) else 0
+            idle: list[Cell] = []
+            for cell in islice(cells.values(), start, start + SLICE):
+                limit = 1.0 if crowded else cell.kind.idle
+                if not cell.busy and not cell.queue and cell.backlog is None and self.clock - cell.used > limit:
+                    idle.append(cell)
+            for cell in idle:
+                self._note(cell)
+                del cells[cell.address]
+            self.passivated += len(idle)
+            self._at = 0 if start + SLICE >= len(cells) else start + SLICE - len(idle)
+
+    async def _flush(self) -> None:
+        snapshots, self._snapshots = self._snapshots, []
+        hashes, self._hashes = self._hashes, []
+        try:
+            if snapshots:
+                newest = {(s.tenant, s.stream): s for s in snapshots}
+                await self._host.store.save_snapshots(list(newest.values()))
+            if hashes:
+                await self._host.store.save_state_hashes(hashes)
+        except ThespisError:
+            # Shortcuts and proof only: they are made anew next time.
+            return
+
+
+def _at_or_after(a: MailKey, b: MailKey) -> bool:
+    return (a.position, a.ordinal) >= (b.position, b.ordinal)

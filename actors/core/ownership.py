@@ -1,0 +1,141 @@
+"""Who owns which partition: liveness from leases on the store's clock, correctness from the epoch in every append."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from zlib import crc32
+
+from events.address import PARTITIONS
+from events.errors import NotOwned, ThespisError
+from events.store import EventStore, HostRow, Lease
+
+Gained = Callable[[dict[int, int]], None]
+Lost = Callable[[Sequence[int], bool], Awaitable[None]]
+
+
+def wanted(host: str, alive: Sequence[str]) -> set[int]:
+    """The partitions a host should own among those alive: rendezvous hashing, so that a join or leave moves few."""
+    return {
+        partition
+        for partition in range(PARTITIONS)
+        if max(alive, key=lambda h: (crc32(f"{h}:{partition}".encode()), h), default=None) == host
+    }
+
+
+class Ownership:
+    """Keeps the host's lease, claims what is its share, gives back what is not.
+
+    `gained(epochs)` is called when partitions were claimed. `lost(partitions, graceful)` is awaited before they are
+    released (graceful: finish what is in flight), or when the lease ran out (drop everything, stay silent).
+    """
+
+    def __init__(self, store: EventStore, host: str, *, ttl: float, info: bytes, gained: Gained, lost: Lost) -> None:
+        self._store = store
+        self.host = host
+        self._ttl = ttl
+        self._info = info
+        self._gained = gained
+        self._lost = lost
+        self.owned: dict[int, int] = {}
+        self.hosts: list[HostRow] = []
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._generation = 0
+
+    async def start(self) -> None:
+        """Join and claim at once; raises StoreUnavailable when the store is away."""
+        await self._store.join(self._name(), self._ttl, self._info)
+        await self._beat()
+        self._task = asyncio.create_task(self._run(), name="ownership")
+
+    async def stop(self) -> None:
+        """Hand everything over."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        owned = list(self.owned)
+        if owned:
+            await self._lost(owned, True)
+        self.owned.clear()
+        await self._store.leave(self._name())
+
+    def hurry(self) -> None:
+        """A host joined or left: look now."""
+        self._wake.set()
+
+    def fenced(self, partition: int) -> None:
+        """An append found another epoch: somebody else owns the partition."""
+        if self.owned.pop(partition, None) is not None:
+            self._wake.set()
+
+    def _name(self) -> str:
+        return f"{self.host}~{self._generation}" if self._generation else self.host
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        renewed = loop.time()
+        while True:
+            try:
+                async with asyncio.timeout(self._ttl / 4):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+            self._wake.clear()
+            began = loop.time()
+            try:
+                async with asyncio.timeout(self._ttl):
+                    await self._beat()
+                renewed = began
+            except NotOwned:
+                await self._again()
+            except (ThespisError, TimeoutError):
+                if self.owned and loop.time() - renewed > self._ttl:
+                    await self._drop()
+
+    async def _again(self) -> None:
+        """The lease ran out while this host was away: everything it held may be another's. Begin anew."""
+        await self._drop()
+        self._generation += 1
+        try:
+            await self._store.join(self._name(), self._ttl, self._info)
+        except ThespisError:
+            return
+        self._wake.set()
+
+    async def _drop(self) -> None:
+        lost = list(self.owned)
+        self.owned.clear()
+        await self._lost(lost, False)
+
+    async def _beat(self) -> None:
+        self.hosts, leases = await self._store.heartbeat(self._name())
+        alive = [h.id for h in self.hosts if h.alive]
+        mine = wanted(self._name(), alive)
+        await self._give_back(leases, mine)
+        free = [
+            lease.partition
+            for lease in leases
+            if lease.partition in mine
+            and lease.partition not in self.owned
+            and (lease.owner is None or lease.owner not in alive or lease.owner == self._name())
+        ]
+        if free:
+            epochs = await self._store.claim(self._name(), free)
+            self.owned.update(epochs)
+            if epochs:
+                self._gained(epochs)
+
+    async def _give_back(self, leases: list[Lease], mine: set[int]) -> None:
+        held = {lease.partition: lease for lease in leases}
+        moved = [p for p, epoch in self.owned.items() if held[p].owner != self._name() or held[p].epoch != epoch]
+        if moved:
+            for partition in moved:
+                del self.owned[partition]
+            await self._lost(moved, False)
+        extra = [p for p in self.owned if p not in mine]
+        if extra:
+            for partition in extra:
+                del self.owned[partition]
+            await self._lost(extra, True)
+            await self._store.release(self._name(), extra)
