@@ -1,0 +1,46 @@
+"""What we know: read models folded from the log. Each is one file and one line in `PROJECTIONS`."""
+
+from projections import actors, events, inbox, lineage, throughput
+from projections.core.definition import Layout, Projection, Ref, Row, Table
+from projections.core.fold import replay
+from projections.core.parking import Outcome
+from projections.core.port import Build, Page, ParkedKey, ReadModelStore, Source
+from projections.core.projector import Projector, Status, singleton_address
+from projections.core.query import Filter, Order, Query, parse_filter, parse_order
+from projections.core.rows import Rows
+from projections.core.source import StoreSource
+
+PROJECTIONS = [
+    actors.PROJECTION,
+    events.PROJECTION,
+    inbox.PROJECTION,
+    lineage.PROJECTION,
+    throughput.PROJECTION,
+]
+"""The read models that come with the system; a workspace's own are added to them by name."""
+
+__all__ = [
+    "PROJECTIONS",
+    "Build",
+    "Filter",
+    "Layout",
+    "Order",
+    "Outcome",
+    "Page",
+    "ParkedKey",
+    "Projection",
+    "Projector",
+    "Query",
+    "ReadModelStore",
+    "Ref",
+    "Row",
+    "Rows",
+    "Source",
+    "Status",
+    "StoreSource",
+    "Table",
+    "parse_filter",
+    "parse_order",
+    "replay",
+    "singleton_address",
+]

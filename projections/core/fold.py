@@ -1,0 +1,159 @@
+"""Folding a batch: decode, name the rows, apply; what fails parks its key. No I/O happens here (P5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from events.envelope import Event
+from events.errors import InvalidData
+from events.registry import Registry
+from projections.core.definition import WHOLE, Key, Projection, Row
+from projections.core.port import Commit, Held, Poisoned
+from projections.core.rows import Rows
+
+CACHED_ROWS: Final = 20_000
+"""Rows of a table kept between batches."""
+
+_plain = msgspec.json.Decoder().decode
+_FAILED: Final = object()
+_SKIPPED: Final = object()
+
+Decode = Callable[[Event], Any]
+
+
+class Fold:
+    """One build in memory: its cached rows and its parked keys, and what the batch in hand does to them."""
+
+    def __init__(self, projection: Projection, parked: Iterable[str] = ()) -> None:
+        self.projection = projection
+        self.rows = Rows(projection.layouts)
+        self.parked = set(parked)
+        self.poisoned: list[Poisoned] = []
+        self.held: list[Held] = []
+        self._failures: dict[int, Exception] = {}
+        self._decoders = {t: _plain for t in projection.types if isinstance(t, str)}
+        self._registry = Registry(t for t in projection.types if not isinstance(t, str))
+
+    def prepare(self, events: Sequence[Event]) -> tuple[list[Any], dict[str, dict[Key, None]]]:
+        """Decode the events and name the rows that must be loaded (`rows.fill`) before `apply`."""
+        data = [None] * len(events) if not self.projection.types else [self._decode(e) for e in events]
+        missing: dict[str, dict[Key, None]] = {}
+        keys = self.projection.keys
+        if keys is not None:
+            note = self.rows.missing
+            for event, value in zip(events, data, strict=True):
+                if value is _FAILED or value is _SKIPPED:
+                    continue
+                try:
+                    note(keys(event, value), missing)
+                except Exception as error:
+                    self._failures[event.position] = error
+        return data, missing
+
+    def _decode(self, event: Event) -> Any:
+        name = event.type
+        plain = self._decoders.get(name)
+        try:
+            if plain is not None:
+                return plain(event.data)
+            decoder = self._registry.decoder(name, event.schema)
+            if decoder is not None:
+                return decoder(event.data)
+        except Exception as error:
+            return self._undecodable(event, InvalidData(f"{name}: {error}"))
+        if name in self._registry:
+            return self._undecodable(
+                event, InvalidData(f"{name}: schema version {event.schema} is not known to this projection")
+            )
+        return None
+
+    def _undecodable(self, event: Event, error: Exception) -> Any:
+        if self.projection.undecodable == "skip":
+            return _SKIPPED
+        self._failures[event.position] = error
+        return _FAILED
+
+    def apply(self, events: Sequence[Event], data: Sequence[Any]) -> None:
+        """Fold prepared events in order. What fails is undone and parks its key; what is parked is held."""
+        apply, rows, accept = self.projection.apply, self.rows, self.rows.accept
+        failures = self._failures
+        for event, value in zip(events, data, strict=True):
+            if self.parked and self._hold(event):
+                continue
+            if failures and event.position in failures:
+                self.park(event, failures[event.position])
+                continue
+            if value is _SKIPPED:
+                continue
+            try:
+                apply(rows, event, value)
+            except MemoryError:
+                raise
+            except Exception as error:
+                rows.undo()
+                self.park(event, error)
+            else:
+                accept()
+
+    def key_of(self, event: Event) -> str:
+        """The event's parking key; one that cannot be computed parks the whole projection."""
+        try:
+            return str(self.projection.park_key(event))
+        except Exception:
+            return WHOLE
+
+    def _hold(self, event: Event) -> bool:
+        key = WHOLE if WHOLE in self.parked else self.key_of(event)
+        if key not in self.parked:
+            return False
+        self.held.append(Held(key, event.position))
+        return True
+
+    def park(self, event: Event, error: Exception) -> None:
+        """Stop the event's key here."""
+        key = self.key_of(event)
+        self.parked.add(key)
+        self.poisoned.append(Poisoned(key, event.position, f"{type(error).__name__}: {error}"[:2_000]))
+        self.held.append(Held(key, event.position))
+
+    def commit(self, cursor: int) -> Commit:
+        """What to store. Raises InvalidData when a row does not fit its table."""
+        return Commit(cursor, self.rows.changes(), tuple(self.poisoned), tuple(self.held))
+
+    def settle(self) -> None:
+        """The commit is stored."""
+        self.rows.settle(CACHED_ROWS)
+        self._clear()
+
+    def forget(self, parked: Iterable[str]) -> None:
+        """Start again from what is stored."""
+        self.rows.forget()
+        self.parked = set(parked)
+        self._clear()
+
+    def _clear(self) -> None:
+        self.poisoned.clear()
+        self.held.clear()
+        self._failures.clear()
+
+
+def replay(projection: Projection, events: Iterable[Event]) -> dict[str, list[Row]]:
+    """The rows of each table, in order of their keys, after these events: for tests and for proofs.
+
+    Raises what `apply` raised first: nothing is parked here.
+    """
+    fold = Fold(projection)
+    for event in events:
+        if not projection.every and event.type not in projection.type_names:
+            continue
+        data, missing = fold.prepare([event])
+        for table, keys in missing.items():
+            fold.rows.fill(table, keys, ())
+        fold.apply([event], data)
+        if fold.poisoned:
+            raise InvalidData(f"event {event.position} cannot be folded: {fold.poisoned[0].error}")
+    fold.rows.changes()
+    return fold.rows.contents()

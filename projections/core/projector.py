@@ -1,0 +1,185 @@
+"""The projector of one host: runs the builds of the projections assigned to it, and answers for all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import msgspec
+
+from events.errors import DeadlineExceeded, NotFound
+from projections.core.definition import Projection, check
+from projections.core.follower import Follower
+from projections.core.parking import Outcome, discard, live_build, retry
+from projections.core.port import Build, ParkedKey, ReadModelStore, Source
+
+log = logging.getLogger("thespis.projections")
+
+BATCH: Final = 5_000
+"""Positions folded into one transaction while catching up."""
+POLL: Final = 1.0
+"""Seconds between looks at the log when no doorbell rings."""
+
+
+class Status(msgspec.Struct, frozen=True):
+    """How a projection stands. Positions count events: `lag` is how many the live build has not folded yet.
+
+    `progress` is the cursor of a build under way, or None. `rate` is events a second lately, where it runs; `error` is
+    what keeps it from going on, if anything.
+    """
+
+    projection: str
+    version: int
+    build: int
+    cursor: int
+    head: int
+    lag: int
+    parked: int
+    building: int | None = None
+    progress: int | None = None
+    running: bool = False
+    rate: float = 0.0
+    error: str = ""
+
+
+def singleton_address(name: str) -> str:
+    """The address whose partition's owner runs this projection."""
+    return f"system/projection-{name}"
+
+
+class Projector:
+    """Runs projections. Two projectors on the same projection are harmless: the cursor is compared and set."""
+
+    def __init__(
+        self,
+        projections: Iterable[Projection],
+        source: Source,
+        store: ReadModelStore,
+        *,
+        batch: int = BATCH,
+        poll: float = POLL,
+    ) -> None:
+        self.projections = check(projections)
+        self._source = source
+        self._store = store
+        self._batch = batch
+        self._poll = poll
+        self._followers: dict[str, Follower] = {}
+
+    async def start(self, names: Iterable[str] | None = None) -> None:
+        """Run these projections, or all."""
+        await self.assign(self.projections if names is None else names)
+
+    async def stop(self) -> None:
+        """Stop all; what was not stored is folded again by whoever comes next."""
+        await self.assign(())
+
+    async def assign(self, names: Iterable[str]) -> None:
+        """Run exactly these: a host that gains or loses partitions calls this."""
+        wanted = [self._known(name).name for name in names]
+        leaving = [self._followers.pop(name) for name in list(self._followers) if name not in wanted]
+        for name in wanted:
+            if name not in self._followers:
+                follower = Follower(self.projections[name], self._source, self._store, self._batch, self._poll)
+                self._followers[name] = follower
+                follower.start()
+        await asyncio.gather(*(f.stop() for f in leaving))
+
+    def wake(self, head: int = 0) -> None:
+        """The doorbell: the log may have grown (to `head`; what counts is what the log says itself)."""
+        for follower in self._followers.values():
+            follower.wake()
+
+    async def status(self) -> list[Status]:
+        """All projections that have a live build, by name, whether they run here or not."""
+        head, builds = await self._source.head(), await self._store.builds()
+        return [self._status(b, builds, head) for b in builds if b.state == "live"]
+
+    def _status(self, live: Build, builds: Sequence[Build], head: int) -> Status:
+        beside = [b for b in builds if b.projection == live.projection and b.state == "building"]
+        follower = self._followers.get(live.projection)
+        return Status(
+            live.projection,
+            live.version,
+            live.number,
+            live.cursor,
+            max(head, live.cursor),
+            max(0, head - live.cursor),
+            live.parked,
+            beside[0].number if beside else None,
+            beside[0].cursor if beside else None,
+            follower is not None,
+            follower.rate if follower else 0.0,
+            follower.error if follower else "",
+        )
+
+    async def wait(self, name: str, position: int, timeout: float) -> int:
+        """Wait until the live rows include `position`; returns their cursor. Raises DeadlineExceeded, NotFound."""
+        try:
+            async with asyncio.timeout(timeout):
+                while True:
+                    follower = self._followers.get(name)
+                    if follower is not None:
+                        follower.wake()
+                        await follower.reached(position, 0.25)
+                        if follower.cursor >= position:
+                            return follower.cursor
+                    cursor = (await self._live(name, follower)).cursor
+                    if cursor >= position:
+                        return cursor
+                    await asyncio.sleep(0.01)
+        except TimeoutError:
+            raise DeadlineExceeded(f"projection {name} has not reached position {position} in {timeout:g} s") from None
+
+    async def _live(self, name: str, follower: Follower | None) -> Build:
+        while True:
+            try:
+                return await live_build(self._store, name)
+            except NotFound:
+                if follower is None:
+                    raise
+                await asyncio.sleep(0.01)  # it runs here and is just being made
+
+    async def rebuild(self, name: str) -> Build:
+        """Begin a new build beside the live one; it takes its place once it has caught up. Raises NotFound."""
+        build = await self._store.rebuild(self._known(name))
+        follower = self._followers.get(name)
+        if follower is not None:
+            follower.look()
+        return build
+
+    async def parked(self, name: str | None = None) -> list[ParkedKey]:
+        """Parked keys of the live builds, of one projection or of all."""
+        builds = await self._store.builds(name)
+        return [p for b in builds if b.state == "live" and b.parked for p in await self._store.parked(b)]
+
+    async def retry(self, name: str, key: str, by: str, reason: str) -> Outcome:
+        """Fold what is held for a parked key again. Raises NotFound."""
+        projection = self._known(name)
+        async with self._still(name):
+            return await retry(projection, self._source, self._store, key, by, reason)
+
+    async def discard(self, name: str, key: str, by: str, reason: str) -> Outcome:
+        """Free a parked key without folding what is held for it. Raises NotFound."""
+        async with self._still(name):
+            return await discard(self._store, name, key, by, reason)
+
+    def _still(self, name: str) -> asyncio.Lock | _Nothing:
+        follower = self._followers.get(name)
+        return follower.turn if follower is not None else _Nothing()
+
+    def _known(self, name: str) -> Projection:
+        projection = self.projections.get(name)
+        if projection is None:
+            raise NotFound(
+                f"there is no projection {name!r} here", hint=f"there are: {', '.join(sorted(self.projections))}"
+            )
+        return projection
+
+
+class _Nothing:
+    async def __aenter__(self) -> None: ...
+
+    async def __aexit__(self, *_: object) -> None: ...
