@@ -1,0 +1,49 @@
+"""What everybody has: one row per account."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from events.envelope import Event
+from projections import Projection, Rows, Table
+
+from .account import AccountClosed, AccountOpened, Credited, Debited, Deposited, Refunded, Withdrawn
+
+TABLE = Table(
+    "balances",
+    columns={"tenant": str, "account": str, "balance": int, "status": str, "movements": int},
+    key=("tenant", "account"),
+    indexes=[("tenant", "balance")],
+)
+
+
+def apply(rows: Rows, event: Event, data: Any) -> None:
+    """Fold one event into its account's row."""
+    row = rows.get(TABLE, event.tenant, event.stream) or {
+        "tenant": event.tenant, "account": event.stream, "balance": 0, "status": "new", "movements": 0,
+    }  # fmt: skip
+    match data:
+        case AccountOpened():
+            row["status"] = "open"
+        case AccountClosed():
+            row["status"] = "closed"
+        case Deposited(amount) | Credited(_, amount) | Refunded(_, amount):
+            row["balance"] += amount
+            row["movements"] += 1
+        case Withdrawn(amount) | Debited(_, amount):
+            row["balance"] -= amount
+            row["movements"] += 1
+        case _:
+            return
+    rows.put(TABLE, row)
+
+
+balances = Projection(
+    "balances",
+    version=1,
+    tables=[TABLE],
+    types=[AccountOpened, Deposited, Withdrawn, Debited, Credited, Refunded, AccountClosed],
+    keys=lambda event, data: [(TABLE, (event.tenant, event.stream))],
+    apply=apply,
+    reads=("tenant", "stream"),
+)
