@@ -1,0 +1,141 @@
+"""The command line as a whole: help, unknown words, exit statuses, pipes and interrupts."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from importlib import import_module
+
+import click
+import pytest
+
+from gateway.cli.tree import PATHS, children, module_of
+from tests.cli.conftest import Thespis
+from tests.cli.fake import TOKEN, FakeInstance
+
+LEAVES = [path for path in PATHS if not children(path)]
+
+
+def test_help_imports_no_server_no_driver_and_no_command(thespis: Thespis) -> None:
+    done = thespis("--help", PYTHONPROFILEIMPORTTIME="1")
+    assert done.returncode == 0
+    loaded = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.decode().splitlines()}
+    heavy = {"aiohttp", "asyncpg", "nats", "rich", "pydantic", "msgspec", "events", "asyncio", "yaml"}
+    assert not heavy & loaded
+    assert not any(name.startswith("gateway.cli.commands.") for name in loaded)
+
+
+@pytest.mark.parametrize("path", LEAVES)
+def test_every_listed_command_is_there_and_says_what_the_list_says(path: str) -> None:
+    command = import_module(module_of(path)).command
+    assert isinstance(command, click.Command)
+    assert command.help
+
+
+@pytest.mark.parametrize("path", LEAVES)
+def test_every_command_shows_help(thespis: Thespis, path: str) -> None:
+    done = thespis(*path.split(), "--help")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.decode().startswith(f"Usage: thespis {path}")
+
+
+@pytest.mark.parametrize(
+    ("words", "suggestion"),
+    [
+        (["actrs"], "`thespis actors`"),
+        (["fork"], "`thespis actors fork`"),
+        (["events", "lst"], "`thespis events list`"),
+        (["events", "list", "--limt", "3"], "`--limit`"),
+    ],
+)
+def test_an_unknown_word_suggests_the_nearest(thespis: Thespis, words: list[str], suggestion: str) -> None:
+    done = thespis(*words)
+    lines = done.stderr.decode().splitlines()
+    assert done.returncode == 2
+    assert lines[0].startswith("error[usage]: No such ")
+    assert lines[1].startswith("hint: did you mean ")
+    assert suggestion in lines[1]
+    assert len(lines) == 2
+
+
+def test_without_an_instance_it_says_how_to_start_one(thespis: Thespis) -> None:
+    done = thespis("events", "list")
+    assert done.returncode == 6
+    assert done.stderr.decode().splitlines() == [
+        "error[unavailable]: no instance runs in .thespis",
+        "hint: start one with `thespis up`, or name a running one with --url or THESPIS_URL, or its directory with --data",
+    ]
+
+
+def test_nobody_at_the_url_is_said_and_not_waited_for(thespis: Thespis) -> None:
+    done = thespis("ask", "account/1", "Deposit", '{"amount": 1}', "--url", "http://127.0.0.1:1")
+    assert done.returncode == 6
+    assert done.stderr.startswith(b"error[no-server]: nobody answers at http://127.0.0.1:1\nhint: start one with")
+
+
+def test_a_dead_instance_is_told_from_a_running_one(thespis: Thespis) -> None:
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    (thespis.cwd / ".thespis").mkdir()
+    (thespis.cwd / ".thespis" / "run.json").write_text(json.dumps({"pid": gone.pid, "url": "http://127.0.0.1:1"}))
+    done = thespis("events", "list")
+    assert done.returncode == 6
+    assert b"does not run any more" in done.stderr
+
+
+def test_the_running_instance_is_found_by_its_data_directory_and_its_token_used(
+    thespis: Thespis, instance: FakeInstance
+) -> None:
+    instance.token = TOKEN
+    instance.record({"id": "1", "source": "/shop", "type": "Sold", "data": 5})
+    (thespis.cwd / "data").mkdir()
+    (thespis.cwd / "data" / "run.json").write_text(json.dumps({"url": instance.url, "token": TOKEN}))
+    done = thespis("events", "list", "--data", "data", "-o", "json")
+    assert done.returncode == 0, done.stderr
+    assert [event["id"] for event in json.loads(done.stdout)] == ["1"]
+
+
+def test_the_token_of_one_instance_is_not_sent_to_another(thespis: Thespis, instance: FakeInstance) -> None:
+    instance.token = TOKEN
+    (thespis.cwd / ".thespis").mkdir()
+    (thespis.cwd / ".thespis" / "run.json").write_text(json.dumps({"url": "http://127.0.0.1:1", "token": TOKEN}))
+    done = thespis("events", "list", "--url", instance.url)
+    assert done.returncode == 7
+    assert done.stderr.startswith(b"error[unauthenticated]:")
+    assert thespis("events", "list", "--url", instance.url, THESPIS_TOKEN=TOKEN).returncode == 0
+
+
+def test_a_reader_that_goes_away_is_no_error(thespis: Thespis, instance: FakeInstance) -> None:
+    for number in range(3000):
+        instance.record({"id": str(number), "source": "/shop", "type": "Sold", "data": "x" * 100})
+    running = thespis.start("events", "tail", "--after", "0", "-o", "jsonl", "--url", instance.url)
+    assert running.stdout is not None and running.stderr is not None
+    assert running.stdout.readline()
+    running.stdout.close()
+    assert running.wait(30) == 141
+    assert running.stderr.read() == b""
+    running.stderr.close()
+    running.stdin.close() if running.stdin else None
+
+
+def test_an_interrupt_ends_it_without_a_word(thespis: Thespis, instance: FakeInstance) -> None:
+    instance.record({"id": "1", "source": "/shop", "type": "Sold", "data": 1})
+    running = thespis.start("events", "tail", "--after", "0", "-o", "jsonl", "--url", instance.url)
+    assert running.stdout is not None
+    assert running.stdout.readline()
+    running.send_signal(signal.SIGINT)
+    _, errors = running.communicate(timeout=30)
+    assert (running.returncode, errors) == (130, b"")
+
+
+def test_debug_shows_the_traceback_and_nothing_else_does(thespis: Thespis) -> None:
+    assert b"Traceback" not in thespis("events", "list").stderr
+    assert b"Traceback" in thespis("events", "list", "--debug").stderr
+
+
+def test_no_color_and_pipes_get_plain_text(thespis: Thespis, instance: FakeInstance) -> None:
+    instance.record({"id": "1", "source": "/shop", "type": "Sold", "data": "\x1b[31mred"})
+    done = thespis("events", "list", "--url", instance.url, NO_COLOR="1")
+    assert b"\x1b" not in done.stdout
+    assert b"red" in done.stdout
