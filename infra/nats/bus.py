@@ -2,41 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections import deque
 from collections.abc import Mapping
 
 from events.bus import BusMessage, Handler, Subscription
 from events.errors import ThespisError
 from infra.nats.connection import Connection
 from infra.nats.protocol import decode_headers
-from infra.nats.wire import Called, Receive
+from infra.nats.wire import Called, Receive, Serial
 
 log = logging.getLogger("thespis.nats")
-
-
-class _Serial:
-    """Runs an async handler for one message after the other, in a task that lives only while there are any."""
-
-    def __init__(self, handler: Handler) -> None:
-        self._handler = handler
-        self._waiting: deque[BusMessage] = deque()
-        self._task: asyncio.Task[None] | None = None
-
-    def receive(self, message: BusMessage) -> None:
-        self._waiting.append(message)
-        if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._run())
-
-    async def _run(self) -> None:
-        while self._waiting:
-            message = self._waiting.popleft()
-            try:
-                await self._handler(message)
-            except Exception:
-                log.exception("the handler of %s failed", message.subject)
-        self._task = None
 
 
 class NatsBus:
@@ -73,7 +48,7 @@ class NatsBus:
 
     async def subscribe(self, subject: str, handler: Handler, queue: str = "") -> Subscription:
         """Receive what matches; the handler runs for one message after the other."""
-        return await self.listen(subject, _Serial(handler).receive, queue)
+        return await self.listen(subject, Serial(handler).receive, queue)
 
     async def listen(self, subject: str, receive: Receive, queue: str = "") -> Subscription:
         """`subscribe` with a plain function."""

@@ -1,0 +1,155 @@
+"""The serving side of asks, questions and operator commands, for the partitions this host owns.
+
+`ask.<partition>.…`, `q.<partition>.…` and `ctl.<partition>.…` are subscribed while the partition is owned, so that a
+request nobody can serve is answered at once by the broker ("no responders"), and the client looks again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from urllib.parse import unquote
+
+from actors.core.port import Actors
+from events.address import check_tenant
+from events.bus import BusMessage, Subscription
+from events.envelope import Answer
+from events.errors import BusUnavailable, Corrupt, DeadlineExceeded, NotOwned, ThespisError, UnknownType
+from infra.nats import errors, operations
+from infra.nats.client import wall_clock
+from infra.nats.messages import decode_message, encode_answer, target_of
+from infra.nats.wire import Wire
+
+log = logging.getLogger("thespis.nats")
+
+
+class Asks:
+    """Serves what this host owns. `refresh` may be called when ownership changed; it is looked at regularly too."""
+
+    def __init__(
+        self, bus: Wire, actors: Actors, *, now: Callable[[], int] = wall_clock, interval: float = 0.05
+    ) -> None:
+        self._bus = bus
+        self._actors = actors
+        self._now = now
+        self._interval = interval
+        self._serving: dict[int, list[Subscription]] = {}
+        self._broadcast: Subscription | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def serving(self) -> frozenset[int]:
+        """The partitions requests are taken for."""
+        return frozenset(self._serving)
+
+    async def start(self) -> None:
+        """Subscribe, and follow the ownership."""
+        self._broadcast = await self._bus.listen("ctl.effects.*", self._on_effect)
+        await self.refresh()
+        self._task = asyncio.get_running_loop().create_task(self._follow())
+
+    async def stop(self) -> None:
+        """Stop taking requests; those taken are still answered."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+        for partition in list(self._serving):
+            await self._drop(partition)
+        if self._broadcast is not None:
+            await self._broadcast.stop()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def refresh(self) -> None:
+        """Subscribe to what is owned, unsubscribe from what is not."""
+        owned = self._actors.owned
+        for partition in [p for p in self._serving if p not in owned]:
+            await self._drop(partition)
+        for partition in [p for p in owned if p not in self._serving]:
+            self._serving[partition] = [
+                await self._bus.listen(f"ask.{partition}.>", self._on_ask),
+                await self._bus.listen(f"q.{partition}.>", self._on_operation),
+                await self._bus.listen(f"ctl.{partition}.>", self._on_operation),
+            ]
+
+    async def _follow(self) -> None:
+        while True:
+            await asyncio.sleep(self._interval)
+            if self._actors.owned.keys() != self._serving.keys():
+                try:
+                    await self.refresh()
+                except ThespisError as error:
+                    log.debug("subscriptions wait: %s", error)
+
+    async def _drop(self, partition: int) -> None:
+        for subscription in self._serving.pop(partition):
+            with suppress(BusUnavailable):
+                await subscription.stop()
+
+    # -- requests
+
+    def _on_ask(self, request: BusMessage) -> None:
+        try:
+            now = self._now()
+            message = decode_message(request.subject, request.headers, request.data, now)
+            if message.deadline is not None and message.deadline < now:
+                raise DeadlineExceeded(f"the deadline of {message.type} for {message.to} has passed")
+        except ThespisError as error:
+            self._refuse(request.reply, error)
+            return
+        self._actors.deliver(message, partial(self._answer, request.reply))
+
+    def _answer(self, reply: str, result: Answer | ThespisError) -> None:
+        if isinstance(result, ThespisError):
+            self._refuse(reply, result)
+        else:
+            self._send(reply, encode_answer(result), None)
+
+    def _refuse(self, reply: str, error: ThespisError) -> None:
+        self._send(reply, *errors.encode(error))
+
+    def _send(self, reply: str, body: bytes, headers: dict[str, str] | None) -> None:
+        if reply:
+            try:
+                self._bus.send(reply, body, headers)
+            except ThespisError as error:
+                log.debug("a reply is lost: %s", error)
+
+    def _on_operation(self, request: BusMessage) -> None:
+        try:
+            tenant, address = target_of(request.subject)
+        except ThespisError as error:
+            self._refuse(request.reply, error)
+            return
+        self._begin(request, tenant, address, silent=False)
+
+    def _on_effect(self, request: BusMessage) -> None:
+        if request.headers.get(operations.OP) == "resolve":
+            with suppress(ThespisError):
+                self._begin(request, check_tenant(unquote(request.subject.split(".")[2])), "", silent=True)
+        else:
+            self._refuse(request.reply, UnknownType("effects can be resolved, nothing else"))
+
+    def _begin(self, request: BusMessage, tenant: str, address: str, silent: bool) -> None:
+        task = asyncio.get_running_loop().create_task(self._perform(request, tenant, address, silent))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _perform(self, request: BusMessage, tenant: str, address: str, silent: bool) -> None:
+        op = request.headers.get(operations.OP, "")
+        try:
+            self._send(request.reply, await operations.perform(self._actors, tenant, address, op, request.data), None)
+        except NotOwned as error:
+            if not silent:  # another host owns the effect and answers
+                self._refuse(request.reply, error)
+        except ThespisError as error:
+            self._refuse(request.reply, error)
+        except Exception as error:
+            log.exception("%s of %s failed", op, address)
+            self._refuse(request.reply, Corrupt(f"{op} failed: {error!r}"))

@@ -1,0 +1,126 @@
+"""Messages and answers between hosts: headers and body of `ask.`, the body of its reply, and subjects of actors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from urllib.parse import unquote
+
+import msgspec
+
+from events import ids
+from events.address import address, check_tenant, check_type, partition_of, split, token
+from events.cloudevents import digest, percent_decode, percent_encode
+from events.envelope import Answer, Message
+from events.errors import InvalidData, InvalidName
+
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+class _Answer(msgspec.Struct, omit_defaults=True):
+    outcome: str
+    position: int
+    version: int
+    data: msgspec.Raw | None = None
+    duplicate: bool = False
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(_Answer).decode
+
+
+@lru_cache(maxsize=65_536)
+def subject_for(plane: str, tenant: str, actor: str) -> str:
+    """`<plane>.<partition>.<tenant>.<kind>.<id>`."""
+    kind, name = split(actor)
+    return f"{plane}.{partition_of(tenant, actor)}.{token(tenant)}.{token(kind)}.{token(name)}"
+
+
+@lru_cache(maxsize=65_536)
+def target_of(subject: str) -> tuple[str, str]:
+    """The (tenant, address) a subject names. Raises InvalidName."""
+    parts = subject.split(".")
+    if len(parts) != 5:
+        raise InvalidName(f"{subject!r} does not name an actor", hint="<plane>.<partition>.<tenant>.<kind>.<id>")
+    return check_tenant(unquote(parts[2])), address(unquote(parts[3]), unquote(parts[4]))
+
+
+def encode_message(message: Message) -> dict[str, str]:
+    """The headers of a message; its body is the payload."""
+    out = {
+        "ce-type": message.type,
+        "ce-source": percent_encode(message.sender),
+        "thespis-id": message.id,
+        "thespis-time": str(message.time),
+    }
+    if message.causation:
+        out["thespis-causation"] = percent_encode(message.causation)
+    if message.correlation:
+        out["thespis-correlation"] = percent_encode(message.correlation)
+    if message.schema != 1:
+        out["thespis-schema"] = str(message.schema)
+    if message.digest:
+        out["thespis-digest"] = message.digest.hex()
+    if message.deadline is not None:
+        out["thespis-deadline"] = str(message.deadline)
+    if message.trace is not None:
+        out["traceparent"] = percent_encode(message.trace)
+    if message.meta is not None:
+        out["thespis-meta"] = percent_encode(message.meta.decode())
+    return out
+
+
+def decode_message(subject: str, headers: Mapping[str, str], body: bytes, now_us: int) -> Message:
+    """The message a request carries. Only `ce-type` is required; without `thespis-id` it can not be repeated safely.
+
+    Raises InvalidName, InvalidData.
+    """
+    tenant, to = target_of(subject)
+    get = headers.get
+    name = get("ce-type")
+    if name is None:
+        raise InvalidData("header ce-type is required: it names the type of the message")
+    id = get("thespis-id") or ids.random_id(now_us)
+    if not _UUID.fullmatch(id):
+        raise InvalidData(f"header thespis-id is {id!r}, not a UUID in lower case")
+    body = body or b"null"
+    try:
+        time, schema = int(get("thespis-time") or now_us), int(get("thespis-schema") or 1)
+        deadline = int(text) if (text := get("thespis-deadline")) else None
+        known = bytes.fromhex(text) if (text := get("thespis-digest")) else digest(name, body)
+    except (ValueError, msgspec.DecodeError) as error:
+        raise InvalidData(f"a header or the body cannot be read: {error}") from None
+    meta = get("thespis-meta")
+    return Message(
+        id=id,
+        type=check_type(name),
+        to=to,
+        tenant=tenant,
+        body=body,
+        sender=percent_decode(get("ce-source") or "nats:"),
+        time=time,
+        causation=percent_decode(get("thespis-causation") or ""),
+        correlation=percent_decode(get("thespis-correlation") or "") or id,
+        schema=schema,
+        digest=known,
+        trace=get("traceparent"),
+        meta=percent_decode(meta).encode() if meta else None,
+        deadline=deadline,
+    )
+
+
+def encode_answer(answer: Answer) -> bytes:
+    """The body of a reply."""
+    data = None if answer.data is None else msgspec.Raw(answer.data)
+    return _encode(_Answer(answer.outcome, answer.position, answer.version, data, answer.duplicate))
+
+
+def decode_answer(body: bytes) -> Answer:
+    """The answer in a reply. Raises InvalidData."""
+    try:
+        found = _decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidData(f"the reply is not an answer: {error}") from None
+    data = None if found.data is None else bytes(found.data)
+    return Answer(found.outcome, found.position, found.version, data, found.duplicate)

@@ -1,0 +1,165 @@
+"""Streams and consumers as idempotent code: created when missing, updated when they drifted, healed after a wipe."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from infra.nats.connection import Connection, JetStreamError
+
+EV: Final = "EV"
+SPOOL: Final = "SPOOL"
+SPOOL_CONSUMER: Final = "thespis"
+
+NOT_FOUND = (10059, 10014)
+"""`err_code` of a stream or a consumer that does not exist."""
+SECOND = 1_000_000_000
+
+
+class Retention(msgspec.Struct, frozen=True):
+    """How much is kept on the bus. The log keeps everything; these only bound what the bus can be asked for.
+
+    Ages in seconds, sizes in bytes, 0 for no bound. `replicas` is 1, 3 or 5, for clusters.
+    """
+
+    facts_age: int = 7 * 24 * 3600
+    facts_bytes: int = 2 * 1024**3
+    spool_age: int = 0
+    spool_bytes: int = 2 * 1024**3
+    replicas: int = 1
+
+
+class StreamState(msgspec.Struct, frozen=True):
+    """What matters of a stream: sequence numbers of its first and last message, and how many it holds."""
+
+    messages: int
+    first: int
+    last: int
+
+
+def facts_config(retention: Retention) -> dict[str, Any]:
+    """The stream of committed events. Full means the oldest go: they can be read from the log."""
+    return {
+        "name": EV,
+        "subjects": ["ev.>"],
+        "retention": "limits",
+        "discard": "old",
+        "storage": "file",
+        "num_replicas": retention.replicas,
+        "max_age": retention.facts_age * SECOND,
+        "max_bytes": retention.facts_bytes or -1,
+        "allow_direct": True,
+    }
+
+
+def spool_config(retention: Retention) -> dict[str, Any]:
+    """The work queue of messages from publishers that do not wait. Full means publishers are told so."""
+    return {
+        "name": SPOOL,
+        "subjects": ["spool.>"],
+        "retention": "workqueue",
+        "discard": "new",
+        "storage": "file",
+        "num_replicas": retention.replicas,
+        "max_age": retention.spool_age * SECOND,
+        "max_bytes": retention.spool_bytes or -1,
+    }
+
+
+def spool_consumer_config(max_ack_pending: int, ack_wait: float) -> dict[str, Any]:
+    """The one durable consumer all hosts pull from."""
+    return {
+        "durable_name": SPOOL_CONSUMER,
+        "name": SPOOL_CONSUMER,
+        "ack_policy": "explicit",
+        "deliver_policy": "all",
+        "ack_wait": int(ack_wait * SECOND),
+        "max_ack_pending": max_ack_pending,
+        "max_deliver": -1,
+        "max_waiting": 512,
+    }
+
+
+async def find_stream(connection: Connection, name: str) -> dict[str, Any] | None:
+    """A stream's info, or None. Raises BusUnavailable, JetStreamError."""
+    try:
+        return await connection.jetstream(f"STREAM.INFO.{name}")
+    except JetStreamError as error:
+        if error.number in NOT_FOUND:
+            return None
+        raise
+
+
+async def ensure_stream(connection: Connection, wanted: dict[str, Any], first: int = 1) -> StreamState:
+    """Create the stream with its first sequence number `first`, or update what differs; the state it is in.
+
+    Settings this code does not name stay as they are. Raises BusUnavailable, and JetStreamError for a difference that
+    cannot be updated (the storage, the retention).
+    """
+    name = wanted["name"]
+    info = await find_stream(connection, name)
+    if info is None:
+        info = await connection.jetstream(f"STREAM.CREATE.{name}", {**wanted, "first_seq": max(first, 1)})
+    elif _differs(wanted, info["config"]):
+        info = await connection.jetstream(f"STREAM.UPDATE.{name}", {**info["config"], **wanted})
+    return _state(info)
+
+
+async def ensure_consumer(connection: Connection, stream: str, wanted: dict[str, Any]) -> None:
+    """Create the durable consumer, or update what differs. Raises BusUnavailable, JetStreamError (no such stream)."""
+    name = wanted["durable_name"]
+    try:
+        info = await connection.jetstream(f"CONSUMER.INFO.{stream}.{name}")
+    except JetStreamError as error:
+        if error.number not in NOT_FOUND:
+            raise
+        info = None
+    if info is None or _differs(wanted, info["config"]):
+        config: dict[str, Any] = {**(info["config"] if info else {}), **wanted}
+        body: dict[str, Any] = {"stream_name": stream, "config": config, "action": ""}
+        await connection.jetstream(f"CONSUMER.DURABLE.CREATE.{stream}.{name}", body)
+
+
+async def recreate_stream(connection: Connection, wanted: dict[str, Any], first: int) -> StreamState:
+    """Throw the stream away and begin again at sequence number `first`.
+
+    Durable consumers are created again where they stood, so that readers elsewhere go on.
+    """
+    name = wanted["name"]
+    durables: list[dict[str, Any]] = []
+    try:
+        durables = [info for info in await _consumers(connection, name) if info["config"].get("durable_name")]
+        await connection.jetstream(f"STREAM.DELETE.{name}")
+    except JetStreamError as error:
+        if error.number not in NOT_FOUND:
+            raise
+    state = await ensure_stream(connection, wanted, first)
+    for info in durables:
+        config = dict(info["config"])
+        for key in ("opt_start_time", "metadata"):
+            config.pop(key, None)
+        config["deliver_policy"] = "by_start_sequence"
+        config["opt_start_seq"] = min(max(info["ack_floor"]["stream_seq"], first - 1), state.last) + 1
+        body = {"stream_name": name, "config": config, "action": ""}
+        await connection.jetstream(f"CONSUMER.DURABLE.CREATE.{name}.{config['durable_name']}", body)
+    return state
+
+
+async def _consumers(connection: Connection, stream: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    while True:
+        page = await connection.jetstream(f"CONSUMER.LIST.{stream}", {"offset": len(found)})
+        consumers: list[dict[str, Any]] = page.get("consumers") or []
+        found += consumers
+        if not consumers or len(found) >= page["total"]:
+            return found
+
+
+def _differs(wanted: dict[str, Any], found: dict[str, Any]) -> bool:
+    return any(found.get(key, 0) != value for key, value in wanted.items())
+
+
+def _state(info: dict[str, Any]) -> StreamState:
+    state = info["state"]
+    return StreamState(state["messages"], state["first_seq"], state["last_seq"])
