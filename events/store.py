@@ -34,7 +34,8 @@ class Handled(msgspec.Struct, gc=False):
 
     `id` (a UUID) is the guard: a second append that handles it is not written, its verdict brings the first answer.
     `digest` (16 bytes) tells another body under the same id. `outcome` is handled, refused or skipped. `time` is the
-    message's own, in microseconds.
+    message's own, in microseconds. `upto` is how many of the append's events there were once this message was decided
+    (None: all of them); it gives the version and position its answer names.
     """
 
     id: str
@@ -48,6 +49,7 @@ class Handled(msgspec.Struct, gc=False):
     correlation: str
     outcome: str = "handled"
     answer: bytes | None = None
+    upto: int | None = None
 
 
 class Mail(msgspec.Struct, gc=False):

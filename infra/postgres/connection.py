@@ -1,0 +1,208 @@
+"""Connections that come back by themselves: one `Link` for the writer, a few for the readers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from typing import Any, Final, Protocol, TypeVar
+from urllib.parse import urlsplit
+
+import asyncpg
+
+from events.errors import StoreUnavailable
+from infra.postgres.errors import FAILURES, is_broken, translated
+
+T = TypeVar("T")
+
+
+class Connection(Protocol):
+    """The part of the driver's connection that is used here, with types."""
+
+    async def fetch(self, query: str, *args: Any) -> list[Any]:
+        """All rows."""
+        ...
+
+    async def fetchrow(self, query: str, *args: Any) -> Any:
+        """The first row, or None."""
+        ...
+
+    async def fetchval(self, query: str, *args: Any) -> Any:
+        """The first column of the first row, or None."""
+        ...
+
+    async def execute(self, query: str, *args: Any) -> str:
+        """The command's tag. Without arguments the query may hold several statements."""
+        ...
+
+    async def copy_records_to_table(
+        self, table_name: str, *, records: Iterable[Sequence[Any]], columns: Sequence[str], schema_name: str
+    ) -> str:
+        """COPY FROM STDIN in the binary format."""
+        ...
+
+    def transaction(self) -> AbstractAsyncContextManager[object]:
+        """BEGIN … COMMIT, or ROLLBACK after an error."""
+        ...
+
+    def is_closed(self) -> bool:
+        """Whether it is known to be closed."""
+        ...
+
+    def terminate(self) -> None:
+        """Close at once, without a word to the server."""
+        ...
+
+    async def close(self, *, timeout: float) -> None:
+        """Close in order."""
+        ...
+
+
+async def connect(dsn: str, name: str) -> Connection:
+    """A new connection. Raises what the driver raises."""
+    driver: Any = asyncpg  # which has no types
+    return await driver.connect(
+        dsn,
+        timeout=CONNECT_TIMEOUT,
+        max_cached_statement_lifetime=0,
+        server_settings={"application_name": f"thespis {name}"},
+    )
+
+
+CONNECT_TIMEOUT: Final = 10
+"""Seconds."""
+OLDEST: Final = 150000
+"""The oldest server version supported (PostgreSQL 15)."""
+
+_SETTINGS = """
+select set_config(name, value, false) from (values
+  ('jit', 'off'),
+  ('enable_seqscan', 'off'), ('enable_hashjoin', 'off'), ('enable_mergejoin', 'off'),
+  ('plan_cache_mode', 'force_generic_plan'),
+  ('search_path', 'thespis, pg_temp'),
+  ('default_transaction_isolation', 'read committed'),
+  ('idle_in_transaction_session_timeout', $1),
+  ('transaction_timeout', $1)) s(name, value)
+ where name in (select name from pg_settings) or name = 'search_path'
+union all
+select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') in ('off', 'local')
+"""
+# Plans are made once per connection, perhaps while a table is empty: only index plans stay right as it grows.
+
+
+def place(dsn: str) -> str:
+    """Which server and database a DSN means, without user and password."""
+    try:
+        parts = urlsplit(dsn)
+        host = parts.hostname or next((p[5:] for p in parts.query.split("&") if p.startswith("host=")), "localhost")
+        return f"{host}{f':{parts.port}' if parts.port else ''}{parts.path}"
+    except ValueError:
+        return "DATABASE_URL"
+
+
+class Link:
+    """One connection, opened when first needed and again after it broke. One user at a time.
+
+    `timeout` bounds every transaction on it, in seconds.
+    """
+
+    def __init__(self, dsn: str, name: str, timeout: float) -> None:
+        self.dsn = dsn
+        self.place = place(dsn)
+        self._name = name
+        self._timeout = timeout
+        self._connection: Connection | None = None
+
+    async def get(self) -> Connection:
+        """The open connection. Raises StoreUnavailable."""
+        connection = self._connection
+        if connection is not None and not connection.is_closed():
+            return connection
+        try:
+            connection = await connect(self.dsn, self._name)
+            await connection.fetch(_SETTINGS, f"{int(self._timeout * 1000)}ms")
+        except FAILURES as error:
+            raise translated(error, self.place) from error
+        self._connection = connection
+        return connection
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it looks open; the other side may be gone all the same."""
+        return self._connection is not None and not self._connection.is_closed()
+
+    def drop(self) -> None:
+        """Throw the connection away: it broke, or hangs."""
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None
+
+    async def close(self) -> None:
+        """Close in order, or by force when that takes long."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(*FAILURES):
+                await connection.close(timeout=2.0)
+
+
+class Links:
+    """A few connections for readers: the one used last is used first, at most `size` at a time."""
+
+    def __init__(self, dsn: str, name: str, size: int, timeout: float) -> None:
+        self.place = place(dsn)
+        self._free = [Link(dsn, name, timeout) for _ in range(size)]
+        self._all = list(self._free)
+        self._waiting: deque[asyncio.Future[Link]] = deque()
+        self._closed = False
+
+    async def run(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """Run reading (or repeatable) work on a connection; once more on a new one if the old one turns out dead."""
+        async with self.take() as link:
+            reused = link.is_open
+            while True:
+                try:
+                    return await work(await link.get())
+                except FAILURES as error:
+                    broken = is_broken(error)
+                    if broken:
+                        link.drop()
+                    if not broken or not reused:
+                        raise translated(error, self.place) from error
+                    reused = False
+
+    @asynccontextmanager
+    async def take(self) -> AsyncGenerator[Link]:
+        """Borrow a connection for a while."""
+        link = await self._borrow()
+        try:
+            yield link
+        finally:
+            self._give_back(link)
+
+    async def _borrow(self) -> Link:
+        if self._closed:
+            raise StoreUnavailable(f"the store is closed ({self.place})")
+        if self._free:
+            return self._free.pop()
+        waiter: asyncio.Future[Link] = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled():
+                self._give_back(waiter.result())
+            raise
+
+    def _give_back(self, link: Link) -> None:
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(link)
+                return
+        self._free.append(link)
+
+    async def close(self) -> None:
+        """Close all."""
+        self._closed = True
+        await asyncio.gather(*(link.close() for link in self._all))

@@ -1,0 +1,96 @@
+"""Every read of the log's events is here, so that where old positions live is decided in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import starmap
+from typing import Any, Final
+
+from events.envelope import Event
+from events.store import HandledMessage
+from infra.postgres.connection import Connection
+
+_COLUMNS: Final = """e.position, e.tenant, e.stream, e.version, e.id, e.type, e.schema,
+ coalesce(e.data, (select b.data from thespis.blobs b where b.sha256 = e.blob)),
+ e.causation, e.correlation, e.epoch, e.recorded_at, e.trace, e.meta, e.hash"""
+
+_HEAD = "select position from thespis.events order by position desc limit 1"
+_PAGE = f"select {_COLUMNS} from thespis.events e where e.position > $1 order by e.position limit $2"
+_PAGE_OF = (
+    f"select {_COLUMNS} from thespis.events e where e.position > $1 and e.type = any($3::text[])"
+    " order by e.position limit $2"
+)
+_STREAM = (
+    f"select {_COLUMNS} from thespis.events e where e.tenant = $1 and e.stream = $2 and e.version > $3"
+    " and e.version <= $4 order by e.version limit $5"
+)
+_FORK = "select source, version from thespis.forks where tenant = $1 and stream = $2"
+_LAST = 2**31 - 1
+
+# One probe of the index per stream, however long the streams are.
+_STREAMS = """
+with recursive s as (
+  (select tenant, stream, 1 as n from thespis.events where (tenant, stream) > ($1, $2)
+    order by tenant, stream limit 1)
+  union all
+  select t.tenant, t.stream, s.n + 1 from s, lateral (
+    select e.tenant, e.stream from thespis.events e where (e.tenant, e.stream) > (s.tenant, s.stream)
+       and ($4::text is null or e.tenant = $4)
+     order by e.tenant, e.stream limit 1) t
+   where s.n < $3)
+select s.tenant, s.stream, h.version from s, lateral (
+  select version from thespis.events e where e.tenant = s.tenant and e.stream = s.stream
+   order by version desc limit 1) h
+ where $4::text is null or s.tenant = $4
+ order by s.tenant, s.stream"""
+
+_ORDER = "m.version, m.position, m.recorded_at, m.ordinal"
+_MESSAGES = f"""
+select m.tenant, m.stream, m.id::text, m.type, m.schema,
+       coalesce(m.data, (select b.data from thespis.blobs b where b.sha256 = m.blob)), m.sender, m.time, m.causation,
+       m.correlation, m.outcome, m.answer, m.version, m.position
+  from (select * from thespis.messages where tenant = $1 and stream = $2 and version > $3
+         order by version fetch first $4 rows with ties) m
+ order by {_ORDER}"""
+
+
+async def head(connection: Connection) -> int:
+    """The last position."""
+    return await connection.fetchval(_HEAD) or 0
+
+
+async def page(connection: Connection, after: int, limit: int, types: Sequence[str] | None) -> list[Event]:
+    """The next events of the log."""
+    if types is None:
+        rows: Any = await connection.fetch(_PAGE, after, limit)
+    else:
+        rows = await connection.fetch(_PAGE_OF, after, limit, types)
+    return list(starmap(Event, rows))
+
+
+async def stream(
+    connection: Connection, tenant: str, name: str, after: int, upto: int | None, limit: int | None
+) -> list[Event]:
+    """Events of one stream, those of a fork's source before its own."""
+    last = _LAST if upto is None else upto
+    rows: Any = await connection.fetch(_STREAM, tenant, name, after, last, limit)
+    own = list(starmap(Event, rows))
+    first = own[0].version if own else last + 1
+    if first == after + 1 or first == 1 or after >= last:
+        return own
+    fork = await connection.fetchrow(_FORK, tenant, name)
+    if fork is None or fork[1] <= after:
+        return own
+    prefix = await stream(connection, tenant, fork[0], after, min(fork[1], last), limit)
+    return (prefix + own)[:limit]
+
+
+async def streams_page(connection: Connection, after: tuple[str, str], tenant: str | None, limit: int) -> list[Any]:
+    """The next streams with their versions."""
+    return await connection.fetch(_STREAMS, *after, limit, tenant)
+
+
+async def messages(connection: Connection, tenant: str, name: str, after: int, limit: int) -> list[HandledMessage]:
+    """The message log of one stream. Rows of the last version are all there, even beyond `limit`."""
+    rows: Any = await connection.fetch(_MESSAGES, tenant, name, after, limit)
+    return list(starmap(HandledMessage, rows))

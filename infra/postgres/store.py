@@ -1,0 +1,234 @@
+"""`PostgresStore`: the port `events.store.EventStore` on one writer connection and a few readers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any, Final
+from uuid import UUID
+
+from msgspec.structs import replace
+
+from events.envelope import Answer, Event
+from events.store import (
+    Append,
+    Appended,
+    Effect,
+    HandledMessage,
+    HostRow,
+    Lease,
+    Loaded,
+    Mail,
+    MailKey,
+    Snapshot,
+    StateHash,
+    Timer,
+    Verdict,
+)
+from infra.postgres import activation, bulk, leases, ledger, reading, shortcuts
+from infra.postgres.collisions import independent
+from infra.postgres.connection import Connection, Link, Links
+from infra.postgres.encoding import APPEND, encode, refusal
+from infra.postgres.errors import FAILURES, is_broken, translated, unknown
+from infra.postgres.migrate import migrate
+from infra.postgres.verdicts import verdicts_of
+
+WRITE_TIMEOUT: Final = 30.0
+READ_TIMEOUT: Final = 300.0
+"""Seconds a transaction may take."""
+
+
+@asynccontextmanager
+async def open_store(dsn: str, *, readers: int = 4, migrated: bool = False) -> AsyncGenerator[PostgresStore]:
+    """The store of a database, brought up to this code first unless it is said to be `migrated`.
+
+    Raises StoreUnavailable when Postgres does not answer, Conflict when the database is newer than this code.
+    """
+    if not migrated:
+        await migrate(dsn)
+    async with PostgresStore(dsn, readers=readers) as store:
+        yield store
+
+
+class PostgresStore:
+    """The log of one database. Connections are made when needed, and again after they broke.
+
+    Use it as an async context manager, or call `close`. Safe for many tasks of one event loop.
+    """
+
+    def __init__(self, dsn: str, *, readers: int = 4) -> None:
+        self._writer = Link(dsn, "writer", WRITE_TIMEOUT)
+        self._writing = asyncio.Lock()
+        self._readers = Links(dsn, "reader", readers, READ_TIMEOUT)
+
+    async def __aenter__(self) -> PostgresStore:
+        async with self._writing:
+            await self._writer.get()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close every connection; an append under way is finished first."""
+        async with self._writing:
+            await self._writer.close()
+        await self._readers.close()
+
+    # -- writing
+    async def append(self, batch: Sequence[Append]) -> Appended:
+        """Write a batch: one call of the server's function, one round trip."""
+        return await self._write(batch, _append)
+
+    async def bulk(self, appends: Sequence[Append]) -> Appended:
+        """Write many events by COPY."""
+        return await self._write(appends, bulk.copy, always_transaction=True)
+
+    async def _write(self, batch: Sequence[Append], write: Any, always_transaction: bool = False) -> Appended:
+        if not batch:
+            head = await self.head()
+            return Appended([], head, head, 0)
+        async with self._writing:
+            connection = await self._writer.get()
+            try:
+                parts = independent(batch)
+                if len(parts) == 1 and not always_transaction:
+                    return Appended(*verdicts_of(batch, await write(connection, batch)))
+                return await _in_parts(connection, parts, write)
+            except FAILURES as error:
+                if is_broken(error):
+                    self._writer.drop()
+                    raise unknown(error, self._writer.place) from error
+                raise (refusal(batch) or translated(error, self._writer.place)) from error
+
+    # -- reading the log
+    async def head(self) -> int:
+        """The last position."""
+        return await self._readers.run(reading.head)
+
+    async def read(self, after: int, limit: int, types: Sequence[str] | None = None) -> list[Event]:
+        """The next events of the log."""
+        return await self._readers.run(lambda c: reading.page(c, after, limit, types))
+
+    async def read_stream(
+        self, tenant: str, stream: str, after: int = 0, upto: int | None = None, limit: int | None = None
+    ) -> list[Event]:
+        """Events of one stream."""
+        return await self._readers.run(lambda c: reading.stream(c, tenant, stream, after, upto, limit))
+
+    async def load(self, keys: Sequence[tuple[str, str, str]]) -> list[Loaded]:
+        """What activations need, in one query."""
+        return await self._readers.run(lambda c: activation.load(c, keys))
+
+    async def streams(self, tenant: str | None = None) -> AsyncIterator[tuple[str, str, int]]:
+        """Every stream, a page at a time."""
+        after = ("", "") if tenant is None else (tenant, "")
+        while True:
+            page = await self._readers.run(partial(reading.streams_page, after=after, tenant=tenant, limit=1000))
+            for row in page:
+                yield (row[0], row[1], row[2])
+            if len(page) < 1000:
+                return
+            after = (page[-1][0], page[-1][1])
+
+    async def messages(self, tenant: str, stream: str, after: int = 0, limit: int = 1000) -> list[HandledMessage]:
+        """The message log of one stream."""
+        return await self._readers.run(lambda c: reading.messages(c, tenant, stream, after, limit))
+
+    async def answer(self, id: str) -> Answer | None:
+        """The first answer to a message."""
+        try:
+            UUID(id)
+        except ValueError:
+            return None
+        return await self._readers.run(lambda c: ledger.answer(c, id))
+
+    # -- mailboxes, effects, timers
+    async def mail(self, partitions: Sequence[int], after: int, limit: int) -> tuple[list[Mail], int]:
+        """Waiting tells of the partitions, and the head."""
+        return await self._readers.run(lambda c: ledger.mail(c, partitions, after, limit))
+
+    async def mail_of(self, tenant: str, stream: str, after: MailKey | None, limit: int) -> list[Mail]:
+        """Waiting tells of one actor."""
+        return await self._readers.run(lambda c: ledger.mail_of(c, tenant, stream, after, limit))
+
+    async def effects(self, partitions: Sequence[int], after: str, limit: int) -> list[Effect]:
+        """Effects not yet delivered."""
+        return await self._readers.run(lambda c: ledger.effects(c, partitions, after, limit))
+
+    async def effect(self, id: str) -> Effect | None:
+        """One row of the effect ledger."""
+        return await self._readers.run(lambda c: ledger.effect(c, id))
+
+    async def timers(self, partitions: Sequence[int], until: int, limit: int) -> list[Timer]:
+        """Timers that are due."""
+        return await self._readers.run(lambda c: ledger.timers(c, partitions, until, limit))
+
+    async def timers_of(self, tenant: str, stream: str) -> list[Timer]:
+        """Timers of one actor."""
+        return await self._readers.run(lambda c: ledger.timers_of(c, tenant, stream))
+
+    # -- shortcuts and proof
+    async def save_snapshots(self, snapshots: Sequence[Snapshot]) -> None:
+        """Keep the newest snapshot of each stream."""
+        await self._readers.run(lambda c: shortcuts.save_snapshots(c, snapshots))
+
+    async def save_state_hashes(self, hashes: Sequence[StateHash]) -> None:
+        """Remember what states were."""
+        await self._readers.run(lambda c: shortcuts.save_state_hashes(c, hashes))
+
+    async def state_hashes(self, tenant: str, stream: str) -> list[StateHash]:
+        """Remembered states of one stream."""
+        return await self._readers.run(lambda c: shortcuts.state_hashes(c, tenant, stream))
+
+    # -- ownership
+    async def join(self, host: str, ttl: float, info: bytes) -> None:
+        """Announce a host."""
+        await self._readers.run(lambda c: leases.join(c, host, ttl, info))
+
+    async def heartbeat(self, host: str) -> tuple[list[HostRow], list[Lease]]:
+        """Renew the host's lease and see everybody."""
+        return await self._readers.run(lambda c: leases.heartbeat(c, host))
+
+    async def claim(self, host: str, partitions: Sequence[int]) -> dict[int, int]:
+        """Take partitions that nobody alive owns."""
+        return await self._readers.run(lambda c: leases.claim(c, host, partitions))
+
+    async def release(self, host: str, partitions: Sequence[int]) -> None:
+        """Give partitions back."""
+        await self._readers.run(lambda c: leases.release(c, host, partitions))
+
+    async def leave(self, host: str) -> None:
+        """Release everything and forget the host."""
+        await self._readers.run(lambda c: leases.leave(c, host))
+
+    async def strike(self, tenant: str, stream: str, message: str, reason: str) -> int:
+        """Count a death of a host with this message in hand."""
+        return await self._readers.run(lambda c: leases.strike(c, tenant, stream, message, reason))
+
+    async def strikes(self, tenant: str, stream: str) -> dict[str, int]:
+        """Deaths counted against messages of this actor."""
+        return await self._readers.run(lambda c: leases.strikes(c, tenant, stream))
+
+
+async def _append(connection: Connection, batch: Sequence[Append]) -> Any:
+    return await connection.fetchrow(APPEND, *encode(batch))
+
+
+async def _in_parts(connection: Connection, parts: Sequence[Sequence[Append]], write: Any) -> Appended:
+    """Several calls, one transaction: the lock is held from the first, so the positions are contiguous."""
+    verdicts: list[Verdict] = []
+    counts: list[int] = []
+    first = head = recorded_at = 0
+    async with connection.transaction():
+        for n, appends in enumerate(parts):
+            some, before, head, recorded_at = verdicts_of(appends, await write(connection, appends))
+            verdicts += some
+            first = before if n == 0 else first
+            counts += [len(append.events) for append in appends]
+    for n, verdict in enumerate(verdicts):
+        if verdict.status or not counts[n]:
+            verdicts[n] = replace(verdict, position=head)
+    return Appended(verdicts, first, head, recorded_at)
