@@ -40,46 +40,19 @@ def encode(batch: Sequence[Append]) -> tuple[Any, ...]:
             data, blob = e.data, None
             if len(data) > BLOB:
                 data, blob = _put(blobs, n, data)
-            events.append(
-                (
-                    n,
-                    version,
-                    e.id,
-                    e.type,
-                    e.schema,
-                    data,
-                    e.causation,
-                    e.correlation,
-                    epoch,
-                    e.trace,
-                    e.meta,
-                    e.hash,
-                    blob,
-                )  # fmt: skip
-            )
+            events.append((
+                n, version, e.id, e.type, e.schema, data, e.causation, e.correlation, epoch, e.trace, e.meta, e.hash,
+                blob,
+            ))  # fmt: skip
         for m in a.handled:
             data, blob = m.data, None
             if len(data) > BLOB:
                 data, blob = _put(blobs, n, data)
             upto = len(a.events) if m.upto is None else m.upto
-            messages.append(
-                (
-                    n,
-                    upto,
-                    m.id,
-                    m.digest,
-                    m.type,
-                    m.schema,
-                    data,
-                    blob,
-                    m.sender,
-                    m.time,
-                    m.causation,
-                    m.correlation,
-                    m.outcome,
-                    m.answer,
-                )  # fmt: skip
-            )
+            messages.append((
+                n, upto, m.id, m.digest, m.type, m.schema, data, blob, m.sender, m.time, m.causation, m.correlation,
+                m.outcome, m.answer,
+            ))  # fmt: skip
         if a.mail or a.taken or a.effects or a.changes or a.timers or a.fired or a.cancelled or a.fork_of:
             _encode_rare(n, a, rare)
     return (appends, offsets, events or None, messages or None, list(fences) or None, *(r or None for r in rare))
@@ -95,48 +68,20 @@ def _encode_rare(n: int, a: Append, rare: tuple[list[Row], ...]) -> None:
             data, blob = m.data, None
             if len(data) > BLOB:
                 data, blob = _put(blobs, n, data)
-            mails.append(
-                (
-                    n,
-                    m.partition,
-                    m.ordinal,
-                    m.tenant,
-                    m.stream,
-                    m.id,
-                    m.type,
-                    m.schema,
-                    data,
-                    blob,
-                    m.sender,
-                    m.time,
-                    m.causation,
-                    m.correlation,
-                    m.trace,
-                    m.meta,
-                )  # fmt: skip
-            )
+            mails.append((
+                n, m.partition, m.ordinal, m.tenant, m.stream, m.id, m.type, m.schema, data, blob, m.sender, m.time,
+                m.causation, m.correlation, m.trace, m.meta,
+            ))  # fmt: skip
     for key in a.taken:
         taken.append((n, key.partition, key.position, key.ordinal))
     if a.effects or a.changes:
         last = last_changes(a.changes)
         for e in a.effects:
             change = last.pop(e.id, None)
-            effects.append(
-                (
-                    n,
-                    a.partition,
-                    e.id,
-                    e.kind,
-                    e.effect_class,
-                    e.key,
-                    e.data,
-                    e.time,
-                    e.causation,
-                    e.correlation,
-                    e.trace,
-                    *first_status(e, change),
-                )  # fmt: skip
-            )
+            effects.append((
+                n, a.partition, e.id, e.kind, e.effect_class, e.key, e.data, e.time, e.causation, e.correlation,
+                e.trace, *first_status(e, change),
+            ))  # fmt: skip
         for c in last.values():
             changes.append((n, c.id, c.status, c.attempt, c.outcome, c.delivered))
     for t in {t.name: t for t in a.timers}.values():
@@ -168,7 +113,7 @@ def first_status(effect: NewEffect, change: EffectChange | None) -> tuple[str, s
 
 
 def refusal(batch: Sequence[Append]) -> InvalidData | None:
-    """Which append of a batch holds what Postgres cannot store: U+0000, a lone surrogate, a message id that is no UUID."""
+    """Which append of a batch holds what Postgres cannot store: U+0000, a lone surrogate, an id that is no UUID."""
     for n, append in enumerate(batch):
         where = f"append {n} of the batch ({append.tenant} {append.stream})"
         families: tuple[list[Row] | None, ...] = encode([append])[0:1] + encode([append])[2:]

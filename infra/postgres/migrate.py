@@ -20,7 +20,6 @@ from infra.postgres.errors import FAILURES, translated
 FOLDER: Final = Path(__file__).with_name("migrations")
 _LOCK: Final = 8390881627149363
 _BEGIN: Final = """
-set client_min_messages = warning;
 create schema if not exists thespis;
 create table thespis.migrations (
   number integer primary key, name text not null, checksum text not null, applied_at timestamptz not null default now()
@@ -91,6 +90,7 @@ async def _migrate(connection: Connection, known: list[Migration], where: str) -
             f"the database is at migration {max(applied):04}, this thespis knows only up to {newest:04} ({where})",
             hint="upgrade thespis; a newer database is not taken back",
         )
+    await connection.execute("set search_path = thespis; set client_min_messages = warning")
     done: list[int] = []
     for migration in known:
         if migration.number in applied:
