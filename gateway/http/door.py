@@ -1,0 +1,104 @@
+"""What the door needs of the rest of the system. Wired by hand where the process is composed."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import msgspec
+
+from actors.core.port import ActorView
+from events.envelope import Answer, Message
+from events.registry import Registry
+from events.store import EventStore
+from events.tokens import TokenStore
+from gateway.http.heads import Heads
+from gateway.http.metrics import Metrics, Sample
+from projections.core.port import Build, ReadModelStore
+from projections.core.projector import Status
+
+
+class Client(Protocol):
+    """The way to any actor, whichever host owns it. The errors are those of `actors.core.port.Actors`."""
+
+    async def ask(self, message: Message) -> Answer:
+        """Have a message handled and committed; a refusal is an Answer. `message.deadline` bounds the wait."""
+        ...
+
+    async def query(self, tenant: str, address: str, question: str, body: bytes) -> bytes:
+        """Ask the actor's `query` function. Returns JSON."""
+        ...
+
+    async def view(self, tenant: str, address: str, at: int | None = None) -> ActorView:
+        """The committed state now, or folded up to version `at`. Raises NotFound."""
+        ...
+
+    async def park(self, tenant: str, address: str, by: str, reason: str) -> Answer:
+        """Stop an actor until it is resumed."""
+        ...
+
+    async def resume(self, tenant: str, address: str, by: str, reason: str, skip: bool = False) -> Answer:
+        """Let a parked actor go on."""
+        ...
+
+    async def fork(self, tenant: str, address: str, version: int, new: str, by: str) -> Answer:
+        """Begin stream `new` as a continuation of `address` at `version`."""
+        ...
+
+    async def resolve(
+        self, tenant: str, effect: str, status: str, outcome: bytes | None, by: str, reason: str
+    ) -> Answer:
+        """Settle an unknown effect by a person's word."""
+        ...
+
+
+class Projections(Protocol):
+    """Who keeps projections up to date: a `Projector`, as far as the door needs it."""
+
+    async def status(self) -> Sequence[Status]:
+        """All projections that have a live build, whether they run here or not."""
+        ...
+
+    async def wait(self, name: str, position: int, timeout: float) -> int:
+        """Wait until the live rows include `position`; returns their cursor. Raises DeadlineExceeded, NotFound."""
+        ...
+
+    async def rebuild(self, name: str) -> Build:
+        """Begin a new build beside the live one. Raises NotFound."""
+        ...
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One thing that must be well before work is sent here."""
+
+    ok: bool
+    detail: str = ""
+
+
+async def _no_checks() -> Mapping[str, Check]:
+    return {}
+
+
+def _no_samples() -> Iterable[Sample]:
+    return ()
+
+
+@dataclass(slots=True, kw_only=True)
+class Door:
+    """Everything behind the door.
+
+    `checks` answers readiness beyond the store itself, which the door checks on its own (bus connected, partitions
+    owned …). `samples` are metrics of other parts of the process for `/metrics`.
+    """
+
+    client: Client
+    store: EventStore
+    models: ReadModelStore
+    projections: Projections
+    tokens: TokenStore
+    registry: Registry
+    heads: Heads
+    checks: Callable[[], Awaitable[Mapping[str, Check]]] = _no_checks
+    samples: Callable[[], Iterable[Sample]] = _no_samples
+    metrics: Metrics = field(default_factory=Metrics)

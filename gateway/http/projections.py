@@ -1,0 +1,105 @@
+"""GET /v1/projections and their rows; GET /v1/actors, which is one of them; and rebuilding."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+
+from events.errors import DeadlineExceeded, NotFound
+from gateway.http.context import patience
+from gateway.http.route import Call, answer
+from projections.core.port import Build, Page
+from projections.core.projector import Status
+from projections.core.query import Filter, Query, parse_filter, parse_order
+
+
+async def list_projections(call: Call) -> web.Response:
+    """Every projection, and how far it is."""
+    door = call.door
+    tables = {build.projection: _tables(build) for build in await door.models.builds() if build.state == "live"}
+    found = [_status(status, tables.get(status.projection, {})) for status in await door.projections.status()]
+    return answer({"projections": found})
+
+
+def _status(status: Status, tables: dict[str, list[str]]) -> dict[str, Any]:
+    return {
+        "name": status.projection,
+        "version": status.version,
+        "build": status.build,
+        "position": status.cursor,
+        "head": status.head,
+        "lag": status.lag,
+        "parked": status.parked,
+        "building": status.building,
+        "progress": status.progress,
+        "running": status.running,
+        "rate": round(status.rate, 1),
+        "error": status.error,
+        "tables": tables,
+    }
+
+
+def _tables(build: Build) -> dict[str, list[str]]:
+    return {table.name: [column.name for column in table.columns] for table in build.tables}
+
+
+async def rows(call: Call) -> web.Response:
+    """Rows of a projection."""
+    name, query = call.path("name"), call.query
+    page = await _read(
+        call,
+        name,
+        Query(
+            call.tenant,
+            query.table,
+            [parse_filter(text) for text in query.where],
+            parse_order(query.sort) if query.sort else (),
+            _limit(call),
+            query.after,
+            query.offset,
+        ),
+    )
+    out = {"projection": name, "rows": page.rows, "next": page.next, "position": page.cursor, "version": page.version}
+    return answer(out)
+
+
+async def list_actors(call: Call) -> web.Response:
+    """Who exists: the projection `actors`."""
+    query = call.query
+    where = [parse_filter(text) for text in query.where]
+    if query.kind is not None:
+        where.append(Filter("kind", "=", query.kind))
+    if query.parked is not None:
+        where.append(Filter("parked_at", "!=" if query.parked == "true" else "=", None))
+    order = parse_order(query.sort) if query.sort else ()
+    page = await _read(call, "actors", Query(call.tenant, None, where, order, _limit(call), query.after))
+    return answer({"actors": page.rows, "next": page.next, "position": page.cursor})
+
+
+async def rebuild(call: Call) -> web.Response:
+    """Begin to build a projection anew beside the live one."""
+    build = await call.door.projections.rebuild(call.path("name"))
+    out = {"name": build.projection, "build": build.number, "version": build.version, "state": build.state}
+    return answer(out | {"position": build.cursor}, status=202)
+
+
+def _limit(call: Call) -> int:
+    return min(call.query.limit or call.settings.page, call.settings.max_page)
+
+
+async def _read(call: Call, name: str, query: Query) -> Page:
+    position = call.query.wait
+    if position is not None:
+        await reach(call, name, position)
+    return await call.door.models.query(name, query)
+
+
+async def reach(call: Call, name: str, position: int) -> None:
+    """Wait until a projection has folded in `position`. Raises NotFound, DeadlineExceeded."""
+    if not any(build.projection == name for build in await call.door.models.builds(name)):
+        raise NotFound(f"there is no projection {name!r}", hint="GET /v1/projections lists them")
+    try:
+        await call.door.projections.wait(name, position, patience(call))
+    except DeadlineExceeded as error:
+        raise DeadlineExceeded(error.message, hint="leave `wait` out to read what there is", retry_after=1.0) from None
