@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -34,6 +35,7 @@ class MemoryReadModels:
     def __init__(self, clock: Callable[[], int] = lambda: time.time_ns() // 1000) -> None:
         self._clock = clock
         self._kept: dict[tuple[str, int], _Kept] = {}
+        self._numbers = itertools.count(1)
         self._decisions: dict[str, list[tuple[int, Decision]]] = {}
 
     # -- builds
@@ -44,7 +46,7 @@ class MemoryReadModels:
     async def rebuild(self, projection: Projection) -> Build:
         """See `ReadModelStore.rebuild`."""
         builds = self._plan(projection, fresh=True)
-        return next((b for b in builds if b.state == "building"), builds[0])
+        return next((b for b in builds if b.state == "building"), builds[-1])
 
     def _plan(self, projection: Projection, fresh: bool) -> list[Build]:
         builds = self._builds(projection.name)
@@ -52,7 +54,7 @@ class MemoryReadModels:
         for number in todo.drop:
             del self._kept[projection.name, number]
         if todo.create is not None:
-            self._create(projection, todo.create, max((b.number for b in builds), default=0) + 1)
+            self._create(projection, todo.create, next(self._numbers))
         return [b for b in self._builds(projection.name) if b.state != "retired"]
 
     def _create(self, projection: Projection, state: State, number: int) -> None:

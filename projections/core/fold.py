@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
+from zlib import crc32
 
 import msgspec
 
@@ -16,6 +17,10 @@ from projections.core.rows import Rows
 
 CACHED_ROWS: Final = 20_000
 """Rows of a table kept between batches."""
+
+MAX_KEY: Final = 400
+MAX_ERROR: Final = 2_000
+"""Characters of a parking key and of an error that are kept."""
 
 _plain = msgspec.json.Decoder().decode
 _FAILED: Final = object()
@@ -101,9 +106,10 @@ class Fold:
     def key_of(self, event: Event) -> str:
         """The event's parking key; one that cannot be computed parks the whole projection."""
         try:
-            return str(self.projection.park_key(event))
+            key = _printable(str(self.projection.park_key(event)))
         except Exception:
             return WHOLE
+        return key if len(key) <= MAX_KEY else f"{key[:MAX_KEY]}~{crc32(key.encode()):08x}"
 
     def _hold(self, event: Event) -> bool:
         key = WHOLE if WHOLE in self.parked else self.key_of(event)
@@ -116,7 +122,7 @@ class Fold:
         """Stop the event's key here."""
         key = self.key_of(event)
         self.parked.add(key)
-        self.poisoned.append(Poisoned(key, event.position, f"{type(error).__name__}: {error}"[:2_000]))
+        self.poisoned.append(Poisoned(key, event.position, _printable(f"{type(error).__name__}: {error}"[:MAX_ERROR])))
         self.held.append(Held(key, event.position))
 
     def commit(self, cursor: int) -> Commit:
@@ -138,6 +144,11 @@ class Fold:
         self.poisoned.clear()
         self.held.clear()
         self._failures.clear()
+
+
+def _printable(text: str) -> str:
+    """What any store can hold: no NUL, no half of a surrogate pair."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
 def replay(projection: Projection, events: Iterable[Event]) -> dict[str, list[Row]]:

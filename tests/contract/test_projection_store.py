@@ -1,0 +1,430 @@
+"""The contract of `ReadModelStore`, held by every adapter."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+import pytest
+
+from events.errors import BadDefinition, Conflict, InvalidData, NotFound
+from infra.memory.projections import MemoryReadModels
+from infra.postgres.migrate import migrate
+from infra.postgres.projections import open_read_models
+from projections import Filter, Order, Projection, Query, ReadModelStore, Table, parse_filter, parse_order
+from projections.core.port import Build, Commit, Decision, Held, Poisoned
+from projections.core.rows import Change
+
+THINGS = Table(
+    "things",
+    {
+        "tenant": str,
+        "name": str,
+        "size": int,
+        "weight": float,
+        "good": bool,
+        "note": str | None,
+        "rank": int | None,
+        "blob": bytes,
+        "extra": dict,
+        "tags": list | None,
+    },
+    key=("tenant", "name"),
+    indexes=[("tenant", "size"), ("tenant", "note")],
+)
+LOG = Table("log", {"tenant": str, "position": int, "text": str}, key=("tenant", "position"))
+NAMES = Table("names", {"name": str}, key=("name",), shared=True)
+NULLS: dict[str, Any] = {"note": None, "rank": None, "tags": None}
+
+
+def things(version: int = 1, tables: tuple[Table, ...] = (THINGS, LOG, NAMES)) -> Projection:
+    return Projection("things", version, tables=tables, every=True, apply=lambda rows, event, data: None)
+
+
+def thing(name: str, **fields: Any) -> tuple[Any, ...]:
+    row: dict[str, Any] = {
+        "tenant": "default",
+        "name": name,
+        "size": 1,
+        "weight": 0.5,
+        "good": True,
+        "note": None,
+        "rank": None,
+        "blob": b"\x00\xff",
+        "extra": {"deep": [1, {"x": None}]},
+        "tags": None,
+    } | fields
+    return tuple(row[c] for c in THINGS.columns)
+
+
+def puts(*rows: tuple[Any, ...]) -> Change:
+    return Change(THINGS.layout(), [], list(rows), [])
+
+
+def inserts(*rows: tuple[Any, ...]) -> Change:
+    return Change(LOG.layout(), list(rows), [], [])
+
+
+@pytest.fixture(params=["memory", "postgres"])
+def url(request: pytest.FixtureRequest) -> str | None:
+    return request.getfixturevalue("postgres_url") if request.param == "postgres" else None
+
+
+@pytest.fixture
+async def store(url: str | None) -> AsyncIterator[ReadModelStore]:
+    if url is None:
+        yield MemoryReadModels()
+        return
+    await migrate(url)
+    async with open_read_models(url, folders=2, readers=1) as (_, models):
+        yield models
+
+
+async def opened(store: ReadModelStore, projection: Projection | None = None) -> Build:
+    return (await store.open(projection or things()))[-1]
+
+
+async def committed(store: ReadModelStore, build: Build, commit: Commit) -> Build:
+    stored = await store.commit(build, commit)
+    assert stored is not None
+    return stored
+
+
+async def names(store: ReadModelStore, **query: Any) -> list[str]:
+    page = await store.query("things", Query(query.pop("tenant", "default"), "things", **query))
+    return [r["name"] for r in page.rows]
+
+
+# -- builds
+
+
+async def test_the_first_build_is_live_at_once_and_opening_again_changes_nothing(store: ReadModelStore) -> None:
+    first = await opened(store)
+    again = await store.open(things())
+    assert (first.state, first.cursor, first.revision, first.version) == ("live", 0, 0, 1)
+    assert again == [first] == await store.builds("things") == await store.builds()
+    assert first.tables == things().layouts
+
+
+async def test_a_higher_version_builds_beside_the_live_one_and_a_lower_one_makes_nothing(store: ReadModelStore) -> None:
+    live = await opened(store)
+    both = await store.open(things(2))
+    assert [(b.version, b.state) for b in both] == [(1, "live"), (2, "building")]
+    assert await store.open(things(2)) == both
+    assert await store.swap(both[1])
+    assert [b.state for b in await store.builds("things")] == ["retired", "live"]
+    assert [b.version for b in await store.open(things(1))] == [2]
+    assert live.number != both[1].number
+
+
+async def test_a_version_abandoned_half_way_is_dropped_for_the_next(store: ReadModelStore) -> None:
+    await opened(store)
+    await store.open(things(2))
+    assert [(b.version, b.state) for b in await store.open(things(3))] == [(1, "live"), (3, "building")]
+    assert len(await store.builds("things")) == 2
+
+
+async def test_changed_tables_need_a_new_version(store: ReadModelStore) -> None:
+    await opened(store)
+    with pytest.raises(BadDefinition, match="version is still 1"):
+        await store.open(things(tables=(THINGS,)))
+    assert len(await store.open(things(2, tables=(THINGS,)))) == 2
+
+
+async def test_a_rebuild_is_one_at_a_time_and_starts_empty(store: ReadModelStore) -> None:
+    live = await committed(store, await opened(store), Commit(5, [puts(thing("a"))]))
+    fresh = await store.rebuild(things())
+    assert (fresh.state, fresh.cursor, fresh.version) == ("building", 0, 1)
+    assert await store.rebuild(things()) == fresh
+    assert await store.load(fresh, "things", [("default", "a")]) == []
+    assert [r["name"] for r in await store.load(live, "things", [("default", "a")])] == ["a"]
+
+
+async def test_a_build_takes_over_only_when_it_is_not_behind(store: ReadModelStore) -> None:
+    live = await committed(store, await opened(store), Commit(5, [puts(thing("old"))]))
+    fresh = await committed(store, await store.rebuild(things()), Commit(4, [puts(thing("new"))]))
+    assert not await store.swap(fresh)
+    assert await names(store) == ["old"]
+    fresh = await committed(store, fresh, Commit(5))
+    assert await store.swap(fresh)
+    assert await names(store) == ["new"]
+    assert await store.commit(live, Commit(6)) is None
+    assert await store.commit(fresh, Commit(6)) is not None
+    assert not await store.swap(fresh)
+
+
+async def test_only_a_retired_build_can_be_dropped(store: ReadModelStore) -> None:
+    live = await opened(store)
+    with pytest.raises(Conflict):
+        await store.drop("things", live.number)
+    await store.swap(await store.rebuild(things()))
+    await store.drop("things", live.number)
+    with pytest.raises(NotFound):
+        await store.drop("things", live.number)
+    assert await names(store) == []
+
+
+async def test_indexes_are_made_once_and_rows_stay(store: ReadModelStore) -> None:
+    build = await committed(store, await opened(store), Commit(1, [puts(thing("a"), thing("b"))]))
+    assert not build.indexed
+    await store.index(build)
+    assert (await store.builds("things"))[0].indexed
+    assert await names(store, where=[Filter("size", "=", 1)]) == ["a", "b"]
+
+
+# -- rows and cursor
+
+
+async def test_rows_come_back_as_they_were_put(store: ReadModelStore) -> None:
+    build = await opened(store)
+    full = thing("ü\U0001f600", size=-(2**63), weight=1e300, good=False, note="", rank=2**63 - 1, tags=[1, "two", None])
+    await committed(store, build, Commit(1, [puts(full, thing("bare"))]))
+    keys = [("default", "ü\U0001f600"), ("default", "bare"), ("default", "nobody")]
+    rows = await store.load(build, "things", keys)
+    assert sorted(map(repr, (tuple(r.values()) for r in rows))) == sorted(map(repr, [full, thing("bare")]))
+    page = await store.query("things", Query("default", "things"))
+    assert sorted(map(repr, page.rows)) == sorted(map(repr, rows))
+
+
+async def test_a_later_put_overwrites_and_a_delete_removes(store: ReadModelStore) -> None:
+    build = await committed(store, await opened(store), Commit(1, [puts(thing("a"), thing("b"))]))
+    change = Change(THINGS.layout(), [], [thing("a", size=9)], [("default", "b"), ("default", "nobody")])
+    await committed(store, build, Commit(2, [change]))
+    page = await store.query("things", Query("default", "things"))
+    assert [(r["name"], r["size"]) for r in page.rows] == [("a", 9)]
+
+
+async def test_a_table_of_nothing_but_its_key_can_be_put_twice(store: ReadModelStore) -> None:
+    build = await opened(store)
+    for cursor in (1, 2):
+        build = await committed(store, build, Commit(cursor, [Change(NAMES.layout(), [], [("ada",)], [])]))
+    assert (await store.query("things", Query("default", "names"))).rows == [{"name": "ada"}]
+
+
+@pytest.mark.parametrize("count", [3, 500])
+async def test_many_rows_are_inserted_and_an_existing_one_stops_all_of_them(store: ReadModelStore, count: int) -> None:
+    build = await opened(store)
+    rows = [("default", n, f"text {n}") for n in range(count)]
+    build = await committed(store, build, Commit(count, [inserts(*rows)]))
+    with pytest.raises(InvalidData):
+        await store.commit(build, Commit(count + 1, [puts(thing("a")), inserts(("default", count, "new"), rows[1])]))
+    assert await names(store) == []
+    page = await store.query("things", Query("default", "log", limit=1000))
+    assert (len(page.rows), page.cursor) == (count, count)
+    assert await store.commit(build, Commit(count + 1)) is not None
+
+
+async def test_a_row_that_does_not_fit_stops_the_whole_commit(store: ReadModelStore) -> None:
+    build = await opened(store)
+    with pytest.raises(InvalidData):
+        await store.commit(build, Commit(1, [inserts(("default", 1, "twice"), ("default", 1, "twice"))]))
+    assert (await store.builds("things"))[0] == build
+
+
+async def test_the_cursor_is_compared_and_set_with_the_rows(store: ReadModelStore) -> None:
+    build = await opened(store)
+    moved = await committed(store, build, Commit(3, [puts(thing("mine"))]))
+    assert (moved.cursor, moved.revision) == (3, 1)
+    assert await store.commit(build, Commit(3, [puts(thing("theirs"))])) is None
+    assert await names(store) == ["mine"]
+    assert await store.builds("things") == [moved]
+
+
+# -- parked keys
+
+
+async def test_a_parked_key_holds_events_until_they_are_released(store: ReadModelStore) -> None:
+    build = await opened(store)
+    first = Commit(3, poisoned=[Poisoned("k", 2, "ValueError: no")], held=[Held("k", 2), Held("k", 3)])
+    build = await committed(store, build, first)
+    build = await committed(store, build, Commit(5, held=[Held("k", 5)]))
+    parked = (await store.parked(build))[0]
+    assert (parked.key, parked.position, parked.error, parked.held) == ("k", 2, "ValueError: no", 3)
+    assert parked.since > 1_600_000_000_000_000
+    assert build.parked == 1 == (await store.builds("things"))[0].parked
+    assert await store.held(build, "k", 2) == [2, 3]
+    again = Commit(5, poisoned=[Poisoned("k", 3, "still no")], released=[Held("k", 2)])
+    build = await committed(store, build, again)
+    assert [(p.position, p.error, p.held, p.since) for p in await store.parked(build)] == [
+        (3, "still no", 2, parked.since)
+    ]
+    rest = Commit(5, released=[Held("k", 3), Held("k", 5)], decision=Decision("k", "discard", "ada", "junk", 2))
+    build = await committed(store, build, rest)
+    assert (await store.parked(build), await store.held(build, "k", 10), build.parked) == ([], [], 0)
+    assert [d for _, d in await store.decisions("things")] == [rest.decision]
+
+
+async def test_parked_keys_belong_to_their_build(store: ReadModelStore) -> None:
+    live = await committed(
+        store, await opened(store), Commit(1, poisoned=[Poisoned("k", 1, "no")], held=[Held("k", 1)])
+    )
+    fresh = await store.rebuild(things())
+    assert (fresh.parked, await store.parked(fresh)) == (0, [])
+    await store.swap(await committed(store, fresh, Commit(1)))
+    await store.drop("things", live.number)
+    assert await store.parked(live) == []
+
+
+# -- queries
+
+
+@pytest.fixture
+async def shelf(store: ReadModelStore) -> ReadModelStore:
+    rows = [
+        thing("a", size=3, note="x%y", rank=1),
+        thing("b", size=1, note=None, rank=None, good=False),
+        thing("B", size=2, note="x_y", rank=3),
+        thing("c", size=2, note="X", rank=2, weight=-1.0),
+        thing("é", size=2, note="x", rank=None),
+        thing("other", tenant="acme", size=2),
+    ]
+    await committed(store, await opened(store), Commit(9, [puts(*rows)]))
+    return store
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("size=2", "B c é"),
+        ("size != 2", "a b"),
+        ("size<2", "b"),
+        ("size<=2", "B b c é"),
+        ("size>2", "a"),
+        ("size>=2", "B a c é"),
+        ("size in 1,3", "a b"),
+        ("name in a,zzz", "a"),
+        ("note=x", "é"),
+        ("note=null", "b"),
+        ("note!=null", "B a c é"),
+        ("note!=x", "B a b c"),
+        ("rank=null", "b é"),
+        ("rank>1", "B c"),
+        ("rank!=1", "B b c é"),
+        ("note^=x", "B a é"),
+        ("note^=x%", "a"),
+        ("note^=", "B a c é"),
+        ("note*=_", "B"),
+        ("note*=y", "B a"),
+        ("good=false", "b"),
+        ("weight<0", "c"),
+        ("weight=0.5", "B a b é"),
+        ("name>b", "c é"),
+    ],
+)
+async def test_filters_select(shelf: ReadModelStore, text: str, expected: str) -> None:
+    assert await names(shelf, where=[parse_filter(text)]) == sorted(expected.split())
+
+
+async def test_filters_all_hold_at_once_and_bytes_compare(shelf: ReadModelStore) -> None:
+    both = [parse_filter("size=2"), parse_filter("note^=x"), Filter("blob", "=", b"\x00\xff")]
+    assert await names(shelf, where=both) == ["B", "é"]
+
+
+@pytest.mark.parametrize(
+    ("order", "expected"),
+    [
+        ("name", "B a b c é"),
+        ("-name", "é c b a B"),
+        ("size,name", "b B c é a"),
+        ("-size,name", "a B c é b"),
+        ("-size", "a é c B b"),
+        ("rank,-name", "a c B é b"),
+        ("-rank,name", "b é B c a"),
+        ("good,-size,name", "b a B c é"),
+    ],
+)
+async def test_rows_are_ordered_and_pages_join_without_gap_or_double(
+    shelf: ReadModelStore, order: str, expected: str
+) -> None:
+    assert await names(shelf, order=parse_order(order)) == expected.split()
+    for limit in (1, 2, 3, 5):
+        found: list[str] = []
+        place: str | None = None
+        while True:
+            query = Query("default", "things", order=parse_order(order), limit=limit, after=place)
+            page = await shelf.query("things", query)
+            found += [r["name"] for r in page.rows]
+            place = page.next
+            if place is None:
+                break
+        assert found == expected.split()
+
+
+async def test_pages_may_be_counted_off_instead(shelf: ReadModelStore) -> None:
+    assert await names(shelf, limit=2, offset=1) == ["a", "b"]
+    page = await shelf.query("things", Query("default", "things", limit=2, offset=3))
+    assert ([r["name"] for r in page.rows], page.next) == (["c", "é"], None)
+
+
+async def test_tenants_see_their_own_rows_only(shelf: ReadModelStore) -> None:
+    assert await names(shelf, tenant="acme") == ["other"]
+    assert await names(shelf, tenant="nobody") == []
+    assert await names(shelf, tenant="acme", where=[parse_filter("tenant=default")]) == []
+    assert len(await names(shelf, tenant=None)) == 6
+
+
+async def test_a_page_says_how_far_its_rows_are(shelf: ReadModelStore) -> None:
+    page = await shelf.query("things", Query("nobody", "things"))
+    assert (page.rows, page.next, page.cursor, page.version) == ([], None, 9, 1)
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        (Query("default"), "which table"),
+        (Query("default", "nothing"), "'nothing'"),
+        (Query("default", "things", limit=0), "limit 0"),
+        (Query("default", "things", limit=100_000), "limit 100000"),
+        (Query("default", "things", offset=-1), "offset -1"),
+        (Query("default", "things", where=[Filter("colour", "=", 1)]), "'colour'"),
+        (Query("default", "things", where=[Filter("extra", "=", "{}")]), "extra"),
+        (Query("default", "things", where=[Filter("size", "=", "big")]), "'big'"),
+        (Query("default", "things", where=[Filter("size", "=", True)]), "True"),
+        (Query("default", "things", where=[Filter("size", "=", 2**70)]), "size"),
+        (Query("default", "things", where=[Filter("size", "=", None)]), "None"),
+        (Query("default", "things", where=[Filter("size", "^=", "1")]), "text"),
+        (Query("default", "things", where=[Filter("size", "in", "1")]), "list"),
+        (Query("default", "things", where=[Filter("name", "=", "a\0b")]), "not text"),
+        (Query("default", "things", where=[Filter("name", "=", "\ud800")]), "not text"),
+        (Query("default", "things", where=[Filter("name", "~", "x")]), "'~'"),  # type: ignore[arg-type]
+        (Query("default", "things", where=[Filter("name", "=", "x")] * 30), "30 filters"),
+        (Query("default", "things", order=[Order("extra")]), "extra"),
+        (Query("default", "things", order=[Order("x; drop table")]), "drop table"),
+        (Query("default", "things", after="!!"), "place"),
+        (Query("default", "things", after="WyJzaXplIixbMV1d"), "place"),
+    ],
+)
+async def test_a_query_that_does_not_fit_is_refused_by_name(shelf: ReadModelStore, query: Query, says: str) -> None:
+    with pytest.raises(InvalidData, match=says):
+        await shelf.query("things", query)
+
+
+@pytest.mark.parametrize("text", ["", "size", "=3", "size~3", "a b=3", "Size=1"])
+def test_what_is_not_a_filter_is_refused(text: str) -> None:
+    with pytest.raises(InvalidData, match="not a filter"):
+        parse_filter(text)
+
+
+@pytest.mark.parametrize("text", ["", ",", "-", "name,,size"])
+def test_what_is_not_an_order_is_refused(text: str) -> None:
+    with pytest.raises(InvalidData, match="not an order"):
+        parse_order(text)
+
+
+async def test_a_page_of_another_order_does_not_continue_this_one(shelf: ReadModelStore) -> None:
+    page = await shelf.query("things", Query("default", "things", order=[Order("size")], limit=1))
+    with pytest.raises(InvalidData, match="place"):
+        await shelf.query("things", Query("default", "things", order=[Order("size", True)], after=page.next))
+
+
+async def test_an_unknown_projection_is_not_found(store: ReadModelStore) -> None:
+    with pytest.raises(NotFound, match="'nothing'"):
+        await store.query("nothing", Query("default"))
+
+
+async def test_a_forged_place_is_a_value_not_a_command(shelf: ReadModelStore) -> None:
+    from base64 import urlsafe_b64encode
+
+    token = urlsafe_b64encode(msgspec.json.encode(["tenant,name", ["default", "'; drop table x; --"]])).decode()
+    assert await names(shelf, after=token) == ["B", "a", "b", "c", "é"]
