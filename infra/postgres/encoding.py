@@ -33,7 +33,10 @@ def encode(batch: Sequence[Append]) -> tuple[Any, ...]:
         else:
             fence = fences.setdefault((a.partition, epoch), len(fences) + 1)
         version = a.expected
-        appends.append((a.tenant, a.stream, version, version if a.fork_of is None else 0, fence))
+        head = version
+        if a.fork_of is not None:
+            head = 0 if a.fork_of[1] == version else -1  # -1: never written
+        appends.append((a.tenant, a.stream, version, head, fence))
         offsets.append(len(events))
         for e in a.events:
             version += 1

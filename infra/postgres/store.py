@@ -95,13 +95,19 @@ class PostgresStore:
             try:
                 parts = independent(batch)
                 if len(parts) == 1 and not always_transaction:
-                    return Appended(*verdicts_of(batch, await write(connection, batch)))
-                return await _in_parts(connection, parts, write)
+                    appended = Appended(*verdicts_of(parts[0], await write(connection, parts[0])))
+                else:
+                    appended = await _in_parts(connection, parts, write)
             except FAILURES as error:
                 if is_broken(error):
                     self._writer.drop()
                     raise unknown(error, self._writer.place) from error
                 raise (refusal(batch) or translated(error, self._writer.place)) from error
+        for append, verdict in zip(batch, appended.verdicts, strict=True):
+            if append.mail and not verdict.status:
+                for mail in append.mail:
+                    mail.position = verdict.position
+        return appended
 
     # -- reading the log
     async def head(self) -> int:
