@@ -164,7 +164,7 @@ class Draft:
         self.handled.append(
             Handled(
                 message.id, message.digest, message.type, message.schema, message.body, message.sender, message.time,
-                message.causation, message.correlation or message.id, outcome, answer,
+                message.causation, message.correlation or message.id, outcome, answer, len(self.events),
             )
         )  # fmt: skip
         if work.mail is not None:

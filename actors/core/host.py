@@ -129,6 +129,8 @@ class Host:
         self._scheduled = False
         self._stopping = False
         self._waiting = 0
+        self._resting = 0
+        """Messages that failed and are about to be tried again."""
         self._room: asyncio.Future[None] | None = None
         self._idle: dict[asyncio.Future[None], list[Cell]] = {}
         self.handled = 0
@@ -188,7 +190,7 @@ class Host:
     @property
     def waiting(self) -> int:
         """Messages waiting in memory."""
-        return self._waiting
+        return self._waiting + self._resting
 
     def serves(self, kind: str) -> bool:
         """Whether actors of that kind run here."""
@@ -490,6 +492,7 @@ class Host:
             one.solo = True
         if work.attempts < self.settings.attempts or len(works) > 1:
             cell.busy = True
+            self._resting += len(works)
             asyncio.get_running_loop().call_later(
                 self.settings.backoff * 2 ** (work.attempts - 1), self._retry, cell, works
             )
@@ -499,6 +502,7 @@ class Host:
 
     def _retry(self, cell: Cell, works: list[Work]) -> None:
         cell.busy = False
+        self._resting -= len(works)
         self._requeue(cell, works)
 
     def _is_poison(self, cell: Cell, work: Work) -> bool:
@@ -544,6 +548,8 @@ class Host:
             work.done(error)
         elif work.change is not None:
             self.effects.undelivered(work.change)
+        elif work.timer is not None:
+            self.timers.drop(work.message.tenant, work.message.to, work.timer[0], work.timer[1])
 
     def drop(self, cell: Cell, error: ThespisError) -> None:
         """Take an actor out of memory; who waits for it is told."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from zlib import crc32
 
@@ -40,12 +41,13 @@ class Ownership:
         self.owned: dict[int, int] = {}
         self.hosts: list[HostRow] = []
         self._wake = asyncio.Event()
+        self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._generation = 0
 
     async def start(self) -> None:
         """Join and claim at once; raises StoreUnavailable when the store is away."""
-        await self._store.join(self._name(), self._ttl, self._info)
+        await self._store.join(self.name, self._ttl, self._info)
         await self._beat()
         self._task = asyncio.create_task(self._run(), name="ownership")
 
@@ -58,7 +60,7 @@ class Ownership:
         if owned:
             await self._lost(owned, True)
         self.owned.clear()
-        await self._store.leave(self._name())
+        await self._store.leave(self.name)
 
     def hurry(self) -> None:
         """A host joined or left: look now."""
@@ -68,8 +70,18 @@ class Ownership:
         """An append found another epoch: somebody else owns the partition."""
         if self.owned.pop(partition, None) is not None:
             self._wake.set()
+            self._changed.set()
 
-    def _name(self) -> str:
+    async def changed(self, timeout: float) -> None:
+        """Wait until this host owns more or fewer partitions than before, at most `timeout` seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await self._changed.wait()
+        self._changed.clear()
+
+    @property
+    def name(self) -> str:
+        """The host's id in the store: a new one each time its lease ran out."""
         return f"{self.host}~{self._generation}" if self._generation else self.host
 
     async def _run(self) -> None:
@@ -98,7 +110,7 @@ class Ownership:
         await self._drop()
         self._generation += 1
         try:
-            await self._store.join(self._name(), self._ttl, self._info)
+            await self._store.join(self.name, self._ttl, self._info)
         except ThespisError:
             return
         self._wake.set()
@@ -106,36 +118,40 @@ class Ownership:
     async def _drop(self) -> None:
         lost = list(self.owned)
         self.owned.clear()
+        self._changed.set()
         await self._lost(lost, False)
 
     async def _beat(self) -> None:
-        self.hosts, leases = await self._store.heartbeat(self._name())
+        self.hosts, leases = await self._store.heartbeat(self.name)
         alive = [h.id for h in self.hosts if h.alive]
-        mine = wanted(self._name(), alive)
+        mine = wanted(self.name, alive)
         await self._give_back(leases, mine)
         free = [
             lease.partition
             for lease in leases
             if lease.partition in mine
             and lease.partition not in self.owned
-            and (lease.owner is None or lease.owner not in alive or lease.owner == self._name())
+            and (lease.owner is None or lease.owner not in alive or lease.owner == self.name)
         ]
         if free:
-            epochs = await self._store.claim(self._name(), free)
+            epochs = await self._store.claim(self.name, free)
             self.owned.update(epochs)
             if epochs:
                 self._gained(epochs)
+                self._changed.set()
 
     async def _give_back(self, leases: list[Lease], mine: set[int]) -> None:
         held = {lease.partition: lease for lease in leases}
-        moved = [p for p, epoch in self.owned.items() if held[p].owner != self._name() or held[p].epoch != epoch]
+        moved = [p for p, epoch in self.owned.items() if held[p].owner != self.name or held[p].epoch != epoch]
         if moved:
             for partition in moved:
                 del self.owned[partition]
+            self._changed.set()
             await self._lost(moved, False)
         extra = [p for p in self.owned if p not in mine]
         if extra:
             for partition in extra:
                 del self.owned[partition]
+            self._changed.set()
             await self._lost(extra, True)
-            await self._store.release(self._name(), extra)
+            await self._store.release(self.name, extra)

@@ -92,9 +92,9 @@ def _is_gone(tables: Tables, a: Append, key: StreamKey) -> bool:
 
 
 def _is_settled(tables: Tables, change: EffectChange, key: StreamKey) -> bool:
-    """An effect of this stream changes until it is delivered; an unknown one also when the truth comes out."""
+    """An effect of this tenant changes until it is delivered; an unknown one also when the truth comes out."""
     effect = tables.effects.get(change.id)
-    if effect is None or (effect.tenant, effect.stream) != key:
+    if effect is None or effect.tenant != key[0]:
         return True
     return effect.delivered and not (effect.status == "unknown" and change.status in ("succeeded", "failed"))
 

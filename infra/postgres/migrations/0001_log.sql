@@ -312,7 +312,7 @@ begin
       select c.append from unnest(changes) c
        where not exists (select from thespis.effects f
                           where f.id = c.id
-                            and f.tenant = (appends[c.append]).tenant and f.stream = (appends[c.append]).stream
+                            and f.tenant = (appends[c.append]).tenant
                             and (not f.delivered or f.status = 'unknown' and c.status in ('succeeded', 'failed')))
     loop
       statuses[hit.append] := case when statuses[hit.append] in (0, 5) then 4 else statuses[hit.append] end;

@@ -1,0 +1,251 @@
+"""One host process: everything of a host wired by hand, started in order, stopped in the reverse one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+from infra.nats.spool import Spool
+
+from actors.core.hand import Hand
+from actors.core.host import Host
+from actors.core.kind import Plugin
+from events.address import DEFAULT_TENANT, partition_of
+from events.envelope import Event
+from events.errors import ThespisError
+from events.ids import random_id
+from events.store import Append, Appended, Effect, Status
+from gateway.http.door import Check, Door
+from gateway.http.heads import Heads
+from gateway.http.metrics import Sample
+from gateway.http.serve import Server
+from gateway.settings import Settings
+from infra.nats.asks import Asks
+from infra.nats.bus import NatsBus
+from infra.nats.client import Client
+from infra.nats.connection import Connection, connect
+from infra.nats.doorbell import Doorbell
+from infra.nats.ingress import Ingress
+from infra.nats.provision import Retention
+from infra.nats.relay import Relay
+from infra.postgres.connection import Links
+from infra.postgres.migrate import migrate
+from infra.postgres.projections import open_read_models
+from infra.postgres.store import open_store
+from infra.postgres.tokens import PostgresTokens
+from projections import PROJECTIONS, Projector, singleton_address
+
+log = logging.getLogger("thespis.process")
+
+RELAY = "system/relay"
+
+
+class Options(msgspec.Struct, frozen=True):
+    """What a host process is told. `data` is where its mark of the message in hand lives, or None for none."""
+
+    database_url: str
+    nats_url: str
+    plugin: Plugin
+    settings: Settings
+    data: Path | None = None
+    hang_after: float = 30.0
+
+
+class Singletons:
+    """What only one host does at a time: the relay and each projection follow the owner of their address's partition.
+
+    This spares work; that two at once do no harm is the relay's and the projector's own business.
+    """
+
+    def __init__(self, host: Host, relay: Relay, projector: Projector) -> None:
+        self._host = host
+        self._relay = relay
+        self._projector = projector
+        self._assigned: frozenset[str] = frozenset()
+        self._task: asyncio.Task[None] | None = None
+        self.relaying = False
+
+    async def start(self) -> None:
+        """Follow the ownership."""
+        self._task = asyncio.create_task(self._follow(), name="singletons")
+
+    async def stop(self) -> None:
+        """Leave them to others."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        if self.relaying:
+            self.relaying = False
+            await self._relay.stop()
+        await self._projector.stop()
+
+    def _mine(self, address: str) -> bool:
+        return partition_of(DEFAULT_TENANT, address) in self._host.owned
+
+    async def _follow(self) -> None:
+        while True:
+            try:
+                relaying = self._mine(RELAY)
+                if relaying != self.relaying:
+                    await (self._relay.start() if relaying else self._relay.stop())
+                    self.relaying = relaying
+                names = frozenset(n for n in self._projector.projections if self._mine(singleton_address(n)))
+                if names != self._assigned:
+                    await self._projector.assign(sorted(names))
+                    self._assigned = names
+            except ThespisError as error:
+                log.warning("cannot follow the ownership: %s", error)
+            await self._host.ownership.changed(0.5)
+
+
+def recorded(batch: Sequence[Append], appended: Appended) -> list[Event]:
+    """The events of a batch as the log has them."""
+    events: list[Event] = []
+    for append, verdict in zip(batch, appended.verdicts, strict=True):
+        if verdict.status is not Status.WRITTEN:
+            continue
+        version, position = append.expected, verdict.position
+        epoch = append.epoch or 0
+        for new in append.events:
+            version += 1
+            events.append(
+                Event(
+                    position, append.tenant, append.stream, version, new.id, new.type, new.schema, new.data,
+                    new.causation, new.correlation, epoch, appended.recorded_at, new.trace, new.meta, new.hash,
+                )
+            )  # fmt: skip
+            position += 1
+    return events
+
+
+@contextlib.asynccontextmanager
+async def running(options: Options) -> AsyncGenerator[Server]:
+    """A host that serves, until the block is left: it then hands over and stops. Raises StoreUnavailable and others."""
+    async with contextlib.AsyncExitStack() as stack:
+        await migrate(options.database_url)
+        store = await stack.enter_async_context(open_store(options.database_url, migrated=True))
+        source, models = await stack.enter_async_context(open_read_models(options.database_url))
+        links = Links(options.database_url, "tokens", 2, 30.0)
+        stack.push_async_callback(links.close)
+        connection = await connect(options.nats_url, name="thespis-host")
+        stack.push_async_callback(connection.close)
+        bus = NatsBus(connection)
+
+        host_id = random_id()
+        hand = None
+        if options.data is not None:
+            options.data.mkdir(parents=True, exist_ok=True)
+            hand = stack.enter_context(Hand(options.data / "in-hand", options.hang_after))
+        info = msgspec.json.encode({"pid": os.getpid(), "machine": socket.gethostname()})
+        host = Host(store, options.plugin, host_id=host_id, hand=hand, info=info)
+        client = Client(bus, host)
+        relay = Relay(connection, store, retention=Retention())
+        projector = Projector([*PROJECTIONS, *options.plugin.projections], source, models)
+        heads = await stack.enter_async_context(Heads(store.head, options.settings.poll))
+        singletons = Singletons(host, relay, projector)
+
+        def heard(head: int) -> None:
+            host.doorbell(head)
+            heads.ring(head)
+            projector.wake(head)
+            if singletons.relaying:
+                relay.wake(head)
+
+        doorbell = Doorbell(bus, heard)
+
+        def committed(batch: Sequence[Append], appended: Appended) -> None:
+            if appended.head == appended.before:
+                return
+            if singletons.relaying:
+                relay.committed(recorded(batch, appended))
+            doorbell.ring(appended.head)
+            heads.ring(appended.head)
+            projector.wake(appended.head)
+
+        host.listeners.append(committed)
+        host.effects.late = lambda effect, status, outcome: _late(client, effect, status, outcome)
+
+        door = Door(
+            client=client,
+            store=store,
+            models=models,
+            projections=projector,
+            tokens=PostgresTokens(links),
+            registry=host.registry,
+            heads=heads,
+            checks=lambda: _checks(host, connection),
+            samples=lambda: _samples(host, relay),
+        )
+        server = Server(door, options.settings)
+        asks = Asks(bus, host)
+        ingress = Ingress(bus, client)
+        spool = Spool(connection, client, host, store)
+
+        await _start(stack, doorbell.start, doorbell.stop)
+        await _start(stack, singletons.start, singletons.stop)
+        await _start(stack, server.start, server.stop)
+        await _start(stack, host.start, host.stop)
+        await _start(stack, asks.start, asks.stop)
+        await _start(stack, ingress.start, ingress.stop)
+        await _start(stack, spool.start, spool.stop)
+        yield server
+
+
+async def serve(options: Options, ready: asyncio.Event | None = None) -> None:
+    """Run a host until SIGTERM or SIGINT, then hand over."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with running(options) as server:
+        log.info("serving on %s", server.url)
+        if ready is not None:
+            ready.set()
+        await stop.wait()
+        log.info("handing over")
+
+
+async def _start(
+    stack: contextlib.AsyncExitStack, start: Callable[[], Awaitable[None]], stop: Callable[[], Awaitable[None]]
+) -> None:
+    stack.push_async_callback(stop)
+    await start()
+
+
+async def _late(client: Client, effect: Effect, status: str, outcome: bytes) -> None:
+    """The outcome of a call whose actor moved away meanwhile: it supersedes the `unknown` recorded there, if any."""
+    try:
+        await client.resolve(effect.tenant, effect.id, status, outcome, "host", "the outcome came late")
+    except ThespisError as error:
+        log.warning("the late outcome of effect %s was not taken: %s", effect.id, error)
+
+
+async def _checks(host: Host, connection: Connection) -> Mapping[str, Check]:
+    owned = len(host.owned)
+    others = [h.id for h in host.ownership.hosts if h.alive and h.id != host.ownership.name]
+    return {
+        "bus": Check(connection.connected, "" if connection.connected else "NATS does not answer"),
+        "partitions": Check(owned > 0, f"{owned} owned, {len(others)} other hosts"),
+    }
+
+
+def _samples(host: Host, relay: Relay) -> Iterable[Sample]:
+    active = sum(len(cells) for cells in host.cells.values())
+    return [
+        Sample("thespis_messages_handled_total", "counter", "messages handled by actors here", host.handled),
+        Sample("thespis_messages_waiting", "gauge", "messages waiting in memory", host.waiting),
+        Sample("thespis_actors_active", "gauge", "actors in memory", active),
+        Sample("thespis_actors_loaded_total", "counter", "actors folded from the log", host.loader.loads),
+        Sample("thespis_actors_passivated_total", "counter", "actors that left memory", host.memory.passivated),
+        Sample("thespis_commits_total", "counter", "group commits", host.appender.batches),
+        Sample("thespis_appends_total", "counter", "appends in group commits", host.appender.appends),
+        Sample("thespis_partitions_owned", "gauge", "partitions owned by this host", len(host.owned)),
+        Sample("thespis_relay_lag", "gauge", "committed events not yet on the bus, where the relay runs", relay.lag),
+    ]
