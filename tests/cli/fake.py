@@ -1,4 +1,4 @@
-"""A strict stand-in for a running instance: it answers the documented routes from memory and refuses everything else."""
+"""A strict stand-in for a running instance: it answers documented routes from memory and refuses everything else."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TOKEN = "ths_secret"
 
 
 class FakeInstance:
-    """Events by (source, id), actors as one JSON object each. `fault` may raise or return a response before anything."""
+    """Events by (source, id), actors as one JSON object each. `fault` may raise or answer before anything else."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -108,9 +108,7 @@ class FakeInstance:
         left = [e for e in self._matching(request) if e["position"] > after]
         page = left[:limit]
         last = page[-1]["position"] if page else after
-        return web.json_response(
-            {"events": page, "next": last, "more": len(left) > limit, "head": len(self.events)}
-        )
+        return web.json_response({"events": page, "next": last, "more": len(left) > limit, "head": len(self.events)})
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
         """Two events per connection, so that taking up again is seen."""
@@ -130,7 +128,12 @@ class FakeInstance:
             raise NotFound(f"there is no actor {address}", hint="`thespis actors list` shows those that exist")
         at = request.query.get("at")
         return web.json_response(
-            {"address": address, "kind": request.match_info["kind"], "version": int(at or 7), "state": self.actors[address]}
+            {
+                "address": address,
+                "kind": request.match_info["kind"],
+                "version": int(at or 7),
+                "state": self.actors[address],
+            }
         )
 
     async def message(self, request: web.Request) -> web.Response:

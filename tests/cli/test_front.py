@@ -64,7 +64,8 @@ def test_without_an_instance_it_says_how_to_start_one(thespis: Thespis) -> None:
     assert done.returncode == 6
     assert done.stderr.decode().splitlines() == [
         "error[unavailable]: no instance runs in .thespis",
-        "hint: start one with `thespis up`, or name a running one with --url or THESPIS_URL, or its directory with --data",
+        "hint: start one with `thespis up`, "
+        "or name a running one with --url or THESPIS_URL, or its directory with --data",
     ]
 
 
@@ -110,13 +111,15 @@ def test_a_reader_that_goes_away_is_no_error(thespis: Thespis, instance: FakeIns
     for number in range(3000):
         instance.record({"id": str(number), "source": "/shop", "type": "Sold", "data": "x" * 100})
     running = thespis.start("events", "tail", "--after", "0", "-o", "jsonl", "--url", instance.url)
-    assert running.stdout is not None and running.stderr is not None
+    assert running.stdout is not None
+    assert running.stderr is not None
+    assert running.stdin is not None
     assert running.stdout.readline()
     running.stdout.close()
     assert running.wait(30) == 141
     assert running.stderr.read() == b""
     running.stderr.close()
-    running.stdin.close() if running.stdin else None
+    running.stdin.close()
 
 
 def test_an_interrupt_ends_it_without_a_word(thespis: Thespis, instance: FakeInstance) -> None:

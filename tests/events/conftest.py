@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+import pytest
+
+from events import Registry
+from events.registry import Type
+from events.system import SYSTEM_EVENTS
+from gateway.examples.ledger.workspace import plugin as ledger
+
+
+@pytest.fixture(scope="session")
+def released() -> list[Type]:
+    """Every event type that is in somebody's log: the kernel's own and those of the built-in examples."""
+    types = [*Registry(SYSTEM_EVENTS)]
+    for plugin in (ledger,):
+        types += [*Registry(plugin.events), *(type for kind in plugin.kinds for type in kind.events)]
+    return types
