@@ -125,6 +125,10 @@ class Ownership:
         self.hosts, leases = await self._store.heartbeat(self.name)
         alive = [h.id for h in self.hosts if h.alive]
         mine = wanted(self.name, alive)
+        # What the store has under this name and nobody serves: the answer to a claim or a release was lost.
+        stray = [lease.partition for lease in leases if lease.owner == self.name and lease.partition not in self.owned]
+        if stray:
+            await self._store.release(self.name, stray)
         await self._give_back(leases, mine)
         free = [
             lease.partition

@@ -10,8 +10,8 @@ import pytest
 
 from events import chain
 from events.envelope import Event
+from gateway.demo.proof import Acknowledged, LedgerProof
 from gateway.proof import Check, LogProof, verdict
-from gateway.proof_ledger import Acknowledged, LedgerProof
 
 A, B, T = "account/a", "account/b", "transfer/1"
 STORY: list[tuple[str, str, dict[str, Any], int]] = [
