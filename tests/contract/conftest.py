@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from events.store import EventStore
+from tests.contract.store_harness import Harness, Memory, Postgres
+
+
+@pytest.fixture(params=["memory", "postgres"])
+def log_dsn(request: pytest.FixtureRequest) -> str | None:
+    """None for the log in memory, else a new database."""
+    return request.getfixturevalue("postgres_url") if request.param == "postgres" else None
+
+
+@pytest.fixture
+async def harness(log_dsn: str | None) -> AsyncIterator[Harness]:
+    """An adapter of the log, every test once with each."""
+    harness = Postgres(log_dsn) if log_dsn else Memory()
+    yield harness
+    await harness.close()
+
+
+@pytest.fixture
+async def store(harness: Harness) -> EventStore:
+    """The log as one host sees it."""
+    return await harness.open()
