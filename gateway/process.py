@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -12,6 +13,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mappi
 from pathlib import Path
 
 import msgspec
+import uvloop
 from infra.nats.spool import Spool
 
 from actors.core.hand import Hand
@@ -19,14 +21,15 @@ from actors.core.host import Host
 from actors.core.kind import Plugin
 from events.address import DEFAULT_TENANT, partition_of
 from events.envelope import Event
-from events.errors import ThespisError
+from events.errors import BadDefinition, ThespisError
 from events.ids import random_id
 from events.store import Append, Appended, Effect, Status
+from gateway import workspace
 from gateway.http.door import Check, Door
 from gateway.http.heads import Heads
 from gateway.http.metrics import Sample
 from gateway.http.serve import Server
-from gateway.settings import Settings
+from gateway.settings import Settings, from_environment
 from infra.nats.asks import Asks
 from infra.nats.bus import NatsBus
 from infra.nats.client import Client
@@ -52,6 +55,7 @@ class Options(msgspec.Struct, frozen=True):
 
     database_url: str
     nats_url: str
+    nats_relay_url: str
     plugin: Plugin
     settings: Settings
     data: Path | None = None
@@ -146,7 +150,11 @@ async def running(options: Options) -> AsyncGenerator[Server]:
         info = msgspec.json.encode({"pid": os.getpid(), "machine": socket.gethostname()})
         host = Host(store, options.plugin, host_id=host_id, hand=hand, info=info)
         client = Client(bus, host)
-        relay = Relay(connection, store, retention=Retention())
+        relay_connection = connection
+        if options.nats_relay_url != options.nats_url:
+            relay_connection = await connect(options.nats_relay_url, name="thespis-relay")
+            stack.push_async_callback(relay_connection.close)
+        relay = Relay(relay_connection, store, retention=Retention())
         projector = Projector([*PROJECTIONS, *options.plugin.projections], source, models)
         heads = await stack.enter_async_context(Heads(store.head, options.settings.poll))
         singletons = Singletons(host, relay, projector)
@@ -210,6 +218,34 @@ async def serve(options: Options, ready: asyncio.Event | None = None) -> None:
             ready.set()
         await stop.wait()
         log.info("handing over")
+
+
+def run(*, port: int | None, listen: str | None, workspaces: Sequence[Path], data: Path | None) -> None:
+    """`thespis host`: everything from the environment and the command line. Returns after the hand-over."""
+    environment = os.environ
+    database_url, nats_url = environment.get("DATABASE_URL", ""), environment.get("NATS_URL", "")
+    for name, value in (("DATABASE_URL", database_url), ("NATS_URL", nats_url)):
+        if not value:
+            raise BadDefinition(f"{name} is not set", hint="name the servers to use, or let `thespis up` start its own")
+    where = data or (Path(environment["THESPIS_DATA"]) if environment.get("THESPIS_DATA") else None)
+    options = Options(
+        database_url=database_url,
+        nats_url=nats_url,
+        nats_relay_url=environment.get("NATS_RELAY_URL", nats_url),
+        plugin=workspace.gather(workspaces),
+        settings=from_environment(port=port, host=listen),
+        data=where,
+    )
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    quieten_gc()
+    uvloop.run(serve(options))
+
+
+def quieten_gc() -> None:
+    """Most of what a host makes dies by reference count; looking for cycles as often as Python does costs half of it."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
 
 
 async def _start(
