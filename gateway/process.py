@@ -14,7 +14,6 @@ from pathlib import Path
 
 import msgspec
 import uvloop
-from infra.nats.spool import Spool
 
 from actors.core.hand import Hand
 from actors.core.host import Host
@@ -194,7 +193,6 @@ async def running(options: Options) -> AsyncGenerator[Server]:
         server = Server(door, options.settings)
         asks = Asks(bus, host)
         ingress = Ingress(bus, client)
-        spool = Spool(connection, client, host, store)
 
         await _start(stack, doorbell.start, doorbell.stop)
         await _start(stack, singletons.start, singletons.stop)
@@ -202,7 +200,6 @@ async def running(options: Options) -> AsyncGenerator[Server]:
         await _start(stack, host.start, host.stop)
         await _start(stack, asks.start, asks.stop)
         await _start(stack, ingress.start, ingress.stop)
-        await _start(stack, spool.start, spool.stop)
         yield server
 
 
