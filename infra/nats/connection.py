@@ -7,11 +7,13 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import ParseResult
 
 import msgspec
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription as ClientSubscription
+from nats.aio.transport import TcpTransport
 
 from events.errors import BusUnavailable, DeadlineExceeded, NotFound, ThespisError, TooLarge
 from infra.nats.options import options, redacted
@@ -39,6 +41,17 @@ class JetStreamError(ThespisError):
         self.number = number
         """The server's own error code (`err_code`)."""
         self.status = status
+
+
+class _Transport(TcpTransport):
+    """nats-py's TCP transport, which forgets to close the socket of an attempt that failed."""
+
+    async def connect(self, uri: ParseResult, buffer_size: int, connect_timeout: int) -> None:
+        self.close()
+        await super().connect(uri, buffer_size, connect_timeout)
+
+    def __bool__(self) -> bool:
+        return True  # else nats-py would make one of its own
 
 
 class Listening:
@@ -252,6 +265,8 @@ async def connect(
     client = Client()
     reader = Reader(client)
     client._ps = reader  # pyright: ignore[reportAttributeAccessIssue]
+    if not any(str(server).startswith("ws") for server in arguments["servers"]):
+        client._transport = _Transport()
     connection = Connection(client, reader, url)
     refused = asyncio.get_running_loop().create_future()
 

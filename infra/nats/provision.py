@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
@@ -31,11 +32,12 @@ class Retention(msgspec.Struct, frozen=True):
 
 
 class StreamState(msgspec.Struct, frozen=True):
-    """What matters of a stream: sequence numbers of its first and last message, and how many it holds."""
+    """What matters of a stream: sequence numbers of its first and last message, how many it holds, since when."""
 
     messages: int
     first: int
     last: int
+    created: str
 
 
 def facts_config(retention: Retention) -> dict[str, Any]:
@@ -121,29 +123,33 @@ async def ensure_consumer(connection: Connection, stream: str, wanted: dict[str,
         await connection.jetstream(f"CONSUMER.DURABLE.CREATE.{stream}.{name}", body)
 
 
-async def recreate_stream(connection: Connection, wanted: dict[str, Any], first: int) -> StreamState:
+async def recreate_stream(
+    connection: Connection, wanted: dict[str, Any], first: int
+) -> tuple[StreamState, list[tuple[int, dict[str, Any]]]]:
     """Throw the stream away and begin again at sequence number `first`.
 
-    Durable consumers are created again where they stood, so that readers elsewhere go on.
+    Also returns the durable consumers that were lost with it, as (last sequence number acknowledged, configuration), to
+    be given to `restore_consumer` when the stream is filled that far again.
     """
     name = wanted["name"]
-    durables: list[dict[str, Any]] = []
+    lost: list[tuple[int, dict[str, Any]]] = []
     try:
-        durables = [info for info in await _consumers(connection, name) if info["config"].get("durable_name")]
+        lost = [(c["ack_floor"]["stream_seq"], c["config"]) for c in await _consumers(connection, name)]
         await connection.jetstream(f"STREAM.DELETE.{name}")
     except JetStreamError as error:
         if error.number not in NOT_FOUND:
             raise
-    state = await ensure_stream(connection, wanted, first)
-    for info in durables:
-        config = dict(info["config"])
-        for key in ("opt_start_time", "metadata"):
-            config.pop(key, None)
-        config["deliver_policy"] = "by_start_sequence"
-        config["opt_start_seq"] = min(max(info["ack_floor"]["stream_seq"], first - 1), state.last) + 1
-        body = {"stream_name": name, "config": config, "action": ""}
-        await connection.jetstream(f"CONSUMER.DURABLE.CREATE.{name}.{config['durable_name']}", body)
-    return state
+    durable = [(floor, config) for floor, config in lost if config.get("durable_name")]
+    return await ensure_stream(connection, wanted, first), sorted(durable, key=lambda item: item[0])
+
+
+async def restore_consumer(connection: Connection, stream: str, floor: int, config: dict[str, Any]) -> None:
+    """Create a durable consumer again, to go on after `floor`. One that exists in the meantime is left alone."""
+    again = {key: value for key, value in config.items() if key not in ("opt_start_time", "metadata")}
+    again |= {"deliver_policy": "by_start_sequence", "opt_start_seq": floor + 1}
+    body = {"stream_name": stream, "config": again, "action": "create"}
+    with suppress(JetStreamError):
+        await connection.jetstream(f"CONSUMER.DURABLE.CREATE.{stream}.{config['durable_name']}", body)
 
 
 async def _consumers(connection: Connection, stream: str) -> list[dict[str, Any]]:
@@ -162,4 +168,4 @@ def _differs(wanted: dict[str, Any], found: dict[str, Any]) -> bool:
 
 def _state(info: dict[str, Any]) -> StreamState:
     state = info["state"]
-    return StreamState(state["messages"], state["first_seq"], state["last_seq"])
+    return StreamState(state["messages"], state["first_seq"], state["last_seq"], info["created"])

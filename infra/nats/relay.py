@@ -1,9 +1,10 @@
 """The relay: committed events, in position order, onto the stream EV. Its sequence numbers are the log's positions.
 
-Every publication carries `Nats-Expected-Last-Sequence`, so the stream is a gapless copy of the log whoever writes, and
-an acknowledgement of one message proves all before it: only the last of a chunk asks for one. The relay keeps no
-cursor. At start, and whenever a chunk is refused or not acknowledged in time, it compares the stream's end with the
-log: behind → refill; ahead of the log, or holding something else → begin the stream again.
+Every publication carries `Nats-Expected-Last-Sequence`, so that several relays cannot disturb each other. Every one is
+acknowledged (a foreign message takes the place of one of ours, and lets through those after it), but only the last
+acknowledgement of a chunk is decoded; of the others it is enough that they are no errors. The relay keeps no cursor. At
+start, and whenever something is refused or not acknowledged in time, it compares the stream's end with the log: behind
+→ refill; ahead of the log, or holding something else → begin the stream again.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import logging
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Any
 
 import msgspec
 
@@ -23,11 +25,21 @@ from infra.nats import facts
 from infra.nats.backoff import Backoff
 from infra.nats.connection import Connection, Listening
 from infra.nats.protocol import decode_headers, status_of
-from infra.nats.provision import EV, Retention, StreamState, ensure_stream, facts_config, find_stream, recreate_stream
+from infra.nats.provision import (
+    EV,
+    Retention,
+    StreamState,
+    ensure_stream,
+    facts_config,
+    find_stream,
+    recreate_stream,
+    restore_consumer,
+)
 
 log = logging.getLogger("thespis.relay")
 
 WRONG_LAST_SEQUENCE = 10071
+_MIDDLE = ord("m")
 
 
 class _Ack(msgspec.Struct):
@@ -71,6 +83,8 @@ class Relay:
         self._sent = 0
         self._acked = 0
         self._broken = ""
+        self._created = ""
+        self._lost_readers: list[tuple[int, dict[str, Any]]] = []
         self._storage_failures = 0
         self._generation = 0
         self._fed: deque[Event] = deque()
@@ -173,8 +187,10 @@ class Relay:
         state = await ensure_stream(self._connection, self._config, first)
         if reason := await self._mismatch(state, head):
             log.warning("stream %s %s: it begins again at position %d", EV, reason, first)
-            state = await recreate_stream(self._connection, self._config, first)
+            state, lost = await recreate_stream(self._connection, self._config, first)
+            self._lost_readers += lost
         self._sent = self._acked = state.last
+        self._created = state.created
         self._broken = ""
         self._announce()
 
@@ -189,25 +205,31 @@ class Relay:
                 return f"is ahead of the log ({state.last} > {head})"
         if state.messages == 0:
             return f"is empty and {head - state.last} behind" if head - state.last > self._refill else ""
-        try:
-            found = await self._connection.request(
-                f"$JS.API.DIRECT.GET.{EV}", msgspec.json.encode({"seq": state.last}), timeout=self._patience
-            )
-        except ThespisError:
-            return "" if await find_stream(self._connection, EV) else "went away"
-        if status_of(found[0]) == 404:
-            return ""
-        headers = decode_headers(found[0])
-        events = await self._store.read(state.last - 1, 1)
-        wanted = facts.headers(events[0]) if events else {}
-        if any(headers.get(name) != wanted.get(name) for name in ("ce-id", "ce-source", "ce-position")):
-            return f"holds something else than the log at {state.last}"
+        known = self._acked if state.created == self._created else 0
+        lowest = max(state.first, known + 1, state.last - self._window)
+        for start in range(lowest, state.last + 1, 256):
+            count = min(256, state.last + 1 - start)
+            events = await self._store.read(start - 1, count)
+            found = await asyncio.gather(*(self._headers(n) for n in range(start, start + count)))
+            for event, headers in zip(events, found, strict=True):
+                if headers is not None and any(headers.get(k) != v for k, v in facts.headers(event).items()):
+                    return f"holds something else than the log at {event.position}"
         return ""
+
+    async def _headers(self, sequence: int) -> dict[str, str] | None:
+        """The headers of one message of the stream, None when it is gone."""
+        body = b'{"seq":%d}' % sequence
+        head, _ = await self._connection.request(f"$JS.API.DIRECT.GET.{EV}", body, timeout=self._patience)
+        return None if status_of(head) == 404 else decode_headers(head)
 
     async def _pump(self, backoff: Backoff) -> None:
         """Publish until something is wrong."""
         while not self._broken:
             self._changed.clear()
+            if self._lost_readers and (self._acked >= self._lost_readers[0][0] or self._acked >= self._head):
+                await restore_consumer(self._connection, EV, *self._lost_readers[0])
+                self._lost_readers.pop(0)
+                continue
             waiting = self._sent - self._acked
             if waiting < self._window and self._bytes < self._window_bytes and (events := await self._next()):
                 self._publish(events)
@@ -238,7 +260,7 @@ class Relay:
     def _publish(self, events: Sequence[Event]) -> None:
         limit = self._connection.client.max_payload
         publication = facts.publication
-        reply = f"{self._inbox}.{self._generation}"
+        middle, end = f"{self._inbox}.{self._generation}.m", f"{self._inbox}.{self._generation}.e"
         out: list[bytes] = []
         size = 0
         for event in events:
@@ -247,7 +269,7 @@ class Relay:
                 self._broken = f"the log has a hole after {self._sent}"
                 break
             last = len(out) + 1 >= self._chunk or size > self._chunk_bytes or event is events[-1]
-            command = publication(event, reply if last else "", limit)
+            command = publication(event, end if last else middle, limit)
             out.append(command)
             size += len(command)
             self._sent = position
@@ -259,7 +281,9 @@ class Relay:
                 size = 0
 
     def _on_ack(self, subject: bytes, reply: bytes, head: bytes, data: bytes) -> None:
-        if int(subject[len(self._inbox) + 1 :]) != self._generation or self._broken:
+        if not head and subject[-1] == _MIDDLE and b'"error"' not in data:
+            return
+        if self._broken or int(subject[len(self._inbox) + 1 : -2]) != self._generation:
             return
         if head and status_of(head):
             self._broken = "the stream is not there" if status_of(head) == 503 else f"status {status_of(head)}"
