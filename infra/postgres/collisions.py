@@ -11,7 +11,7 @@ from events.store import Append
 
 
 def independent(batch: Sequence[Append]) -> list[Sequence[Append]]:
-    """The batch in parts, so that within a part no two appends share a stream, message, mailbox row or new effect.
+    """The batch in parts, so that within a part no two appends share a stream, message, mailbox row or effect.
 
     The guards of a part see what the parts before it wrote. An append that can never be written (its stream had one
     already in this batch, or it names something twice) comes back expecting an impossible version.
@@ -49,6 +49,8 @@ def _are_independent(batch: Sequence[Append]) -> bool:
             rest += a.taken
         if a.effects:
             rest += [e.id for e in a.effects]
+        if a.changes:
+            rest += {c.id for c in a.changes}.difference(e.id for e in a.effects)
         if a.fork_of:
             return len(batch) == 1
     return len(set(rest)) == len(rest)
@@ -56,7 +58,9 @@ def _are_independent(batch: Sequence[Append]) -> bool:
 
 def _keys(append: Append) -> list[Any]:
     keys: list[Any] = [(append.tenant, append.stream), *(m.id for m in append.handled), *append.taken]
-    keys += [("effect", e.id) for e in append.effects]
+    asked = [e.id for e in append.effects]
+    keys += asked
+    keys += {c.id for c in append.changes}.difference(asked)
     if append.fork_of is not None:
         keys.append((append.tenant, append.fork_of[0]))
     return keys
