@@ -16,7 +16,10 @@ from events.envelope import Answer, Event
 
 
 class NewEvent(msgspec.Struct, gc=False):
-    """An event to be written: `Event` without what the log itself assigns (position, recorded_at)."""
+    """An event to be written: `Event` without what the log itself assigns (position, recorded_at).
+
+    `recorded_at` (microseconds) is for `bulk` alone: the time an imported event was first recorded.
+    """
 
     id: str
     type: str
@@ -27,6 +30,7 @@ class NewEvent(msgspec.Struct, gc=False):
     hash: bytes
     trace: str | None = None
     meta: bytes | None = None
+    recorded_at: int | None = None
 
 
 class Handled(msgspec.Struct, gc=False):

@@ -129,7 +129,7 @@ def _write_events(tables: Tables, a: Append, key: StreamKey, position: int, reco
         version += 1
         event = Event(
             position, tenant, stream, version, e.id, e.type, e.schema, e.data, e.causation, e.correlation, epoch,
-            recorded_at, e.trace, e.meta, e.hash,
+            e.recorded_at or recorded_at, e.trace, e.meta, e.hash,
         )  # fmt: skip
         position += 1
         log.append(event)
