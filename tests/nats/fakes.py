@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import nats
@@ -20,6 +20,16 @@ from infra.nats.options import options
 async def plain(url: str) -> Client:
     """A client of nats-py as anybody would use it."""
     return await nats.connect(**options(url, {}), connect_timeout=2)
+
+
+async def eventually(condition: Callable[[], bool | Awaitable[bool]], seconds: float = 20) -> None:
+    """Return as soon as the condition holds; TimeoutError if it does not in time."""
+    async with asyncio.timeout(seconds):
+        while True:
+            held = condition()
+            if held if isinstance(held, bool) else await held:
+                return
+            await asyncio.sleep(0.005)
 
 
 def event(position: int, *, stream: str = "account/1", data: bytes = b'{"amount":1}', **changes: Any) -> Event:
