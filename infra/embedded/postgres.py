@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import importlib.util
 import os
 import shutil
@@ -19,6 +20,7 @@ import asyncpg
 
 from events.errors import StoreUnavailable
 from infra.embedded import leftovers, ports
+from infra.embedded.directory import full, unusable
 from infra.embedded.process import Process, start
 
 MAJOR: Final = "18"
@@ -174,7 +176,7 @@ class EmbeddedPostgres:
     # -- the steps
 
     async def _clear(self) -> None:
-        """End what still runs on our directory: the postmaster has it in `-D`, its children our name in their titles."""
+        """End what still runs on our directory: the postmaster has it in `-D`, its children our name as a title."""
 
         def ours(name: str, words: Sequence[str]) -> bool:
             if name == "postgres" and "-D" in words and words[list(words).index("-D") + 1] == str(self.directory):
@@ -204,10 +206,10 @@ class EmbeddedPostgres:
             finally:
                 await maker.kill()
             if status:
-                raise StoreUnavailable(f"initdb failed: {maker.last_words()}", hint=f"see {self.log}")
+                raise self._failed("initdb failed", maker.last_words())
             part.rename(self.directory)
         except OSError as error:
-            raise StoreUnavailable(f"cannot create a database cluster in {self.directory}: {error}") from error
+            raise unusable(self.directory, error) from error
         finally:
             secret.unlink(missing_ok=True)
 
@@ -255,7 +257,12 @@ class EmbeddedPostgres:
         words = self._last_words()
         if "could not bind" in words or "could not create any TCP/IP sockets" in words:
             return False
-        raise StoreUnavailable(f"Postgres does not start: {words}", hint=f"see {self.log}")
+        raise self._failed("Postgres does not start", words)
+
+    def _failed(self, what: str, words: str) -> StoreUnavailable:
+        if os.strerror(errno.ENOSPC) in words:
+            return full(self.directory)
+        return StoreUnavailable(f"{what}: {words}", hint=f"see {self.log}")
 
     def _last_words(self) -> str:
         return self.process.last_words() if self.process else ""

@@ -115,3 +115,13 @@ def start(
     except OSError as error:
         raise Unavailable(f"cannot start {name}: {error}") from error
     return Process(child, name, log)
+
+
+def how_it_ended(status: int) -> str:
+    """A status (see `Process.status`) in words."""
+    if status >= 0:
+        return f"ended with exit code {status}"
+    try:
+        return f"was ended by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"was ended by signal {-status}"
