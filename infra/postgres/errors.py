@@ -22,7 +22,8 @@ FAILURES: Final = (
 def is_broken(error: BaseException) -> bool:
     """Whether the connection is gone or hangs, so that the outcome of what was under way is not known."""
     if isinstance(error, asyncpg.PostgresError):
-        return isinstance(error, asyncpg.PostgresConnectionError) or getattr(error, "severity_en", "ERROR") != "ERROR"
+        severity = getattr(error, "severity_en", None)
+        return isinstance(error, asyncpg.PostgresConnectionError) or severity in ("FATAL", "PANIC")
     return not isinstance(error, ValueError)  # the driver's own refusals of an argument are ValueErrors
 
 

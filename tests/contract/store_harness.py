@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 
 from events.address import partition_of
-from events.chain import GENESIS, link
+from events.chain import link
 from events.ids import keyed
 from events.store import Append, Appended, EventStore, Handled, Mail, NewEvent, Status
 from infra.memory.store import MemoryStore
@@ -83,7 +83,13 @@ def uid(label: object = None) -> str:
 
 def event(data: bytes = b"{}", type: str = "Happened", **fields: Any) -> NewEvent:
     """An event; its place in the hash chain does not matter to the store."""
-    values: dict[str, Any] = {"id": uid(), "schema": 1, "causation": "c", "correlation": "k", "hash": b"h" * 32} | fields
+    values: dict[str, Any] = {
+        "id": uid(),
+        "schema": 1,
+        "causation": "c",
+        "correlation": "k",
+        "hash": b"h" * 32,
+    } | fields
     return NewEvent(type=type, data=data, **values)
 
 
@@ -100,7 +106,8 @@ def chained(stream: str, expected: int, previous: bytes, datas: Sequence[bytes])
 def handled(label: object = None, body: bytes = b"{}", **fields: Any) -> Handled:
     """A message. The digest follows the body."""
     values: dict[str, Any] = {
-        "digest": body[:16].ljust(16, b"."), "schema": 1, "sender": "user:ada", "time": 7, "causation": "", "correlation": "k",
+        "digest": body[:16].ljust(16, b"."), "schema": 1, "sender": "user:ada", "time": 7, "causation": "",
+        "correlation": "k",
     } | fields  # fmt: skip
     return Handled(id=uid(label), type="Do", data=body, **values)
 
@@ -131,9 +138,3 @@ async def put(store: EventStore, *batch: Append) -> Appended:
     appended = await store.append(batch)
     assert statuses(appended) == [Status.WRITTEN] * len(batch), appended
     return appended
-
-
-__all__ = [
-    "ALL", "GENESIS", "TENANT", "Harness", "Memory", "Postgres", "chained", "event", "handled", "put", "statuses",
-    "tell", "uid", "write",
-]  # fmt: skip

@@ -8,7 +8,6 @@ from tests.contract.store_harness import TENANT, event, put, statuses, write
 W, CONFLICT = Status.WRITTEN, Status.CONFLICT
 
 
-
 async def history(store: EventStore, stream: str, *part: int | None) -> list[tuple[int, bytes]]:
     return [(e.version, e.data) for e in await store.read_stream(TENANT, stream, *part)]
 

@@ -211,7 +211,9 @@ async def test_a_timer_set_again_replaces_the_one_before(store: EventStore) -> N
 
 
 async def test_a_cancelled_timer_is_gone_and_cancelling_nothing_is_fine(store: EventStore) -> None:
-    await put(store, write("a/1", 0, 1, timers=[timer("t", 100), timer("u", 100)]), write("a/2", 0, 1, timers=[timer("t", 1)]))
+    await put(
+        store, write("a/1", 0, 1, timers=[timer("t", 100), timer("u", 100)]), write("a/2", 0, 1, timers=[timer("t", 1)])
+    )
     await put(store, write("a/1", 1, 1, cancelled=["t", "never"]))
     assert [t.name for t in await store.timers_of(TENANT, "a/1")] == ["u"]
     assert [t.stream for t in await store.timers(ALL, 1000, 10)] == ["a/2", "a/1"]

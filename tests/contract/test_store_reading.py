@@ -6,7 +6,6 @@ import pytest
 
 from events.chain import GENESIS
 from events.store import EventStore, Snapshot, StateHash, Status
-from tests.contract.store_harness import GENESIS as START
 from tests.contract.store_harness import ALL, chained, event, handled, put, tell, uid, write
 
 BIG = bytes(range(256)) * 1024
@@ -50,7 +49,7 @@ async def test_a_stream_is_read_in_part(store: EventStore) -> None:
 
 
 async def test_activation_brings_the_history_and_the_head(store: EventStore) -> None:
-    events = chained("a/1", 0, START, [b"1", b"2", b"3"])
+    events = chained("a/1", 0, GENESIS, [b"1", b"2", b"3"])
     await put(store, write("a/1", 0, events), write("a/2", 0))
     one, nobody, two = await store.load([("default", "a/1", "f"), ("default", "no/1", "f"), ("default", "a/2", "f")])
     assert (one.version, one.hash, one.snapshot) == (3, events[-1].hash, None)
@@ -144,7 +143,9 @@ async def test_there_is_no_answer_to_what_was_not_handled(store: EventStore) -> 
 async def test_large_bodies_come_back_whole_wherever_they_are_read(store: EventStore) -> None:
     await put(
         store,
-        write("a/1", 0, [event(BIG), event(b"small"), event(BIG)], handled=[handled("m", BIG)], mail=[tell("b/1", 0, BIG)]),
+        write(
+            "a/1", 0, [event(BIG), event(b"small"), event(BIG)], handled=[handled("m", BIG)], mail=[tell("b/1", 0, BIG)]
+        ),
     )
     assert [e.data for e in await store.read(0, 9)] == [BIG, b"small", BIG]
     assert [e.data for e in await store.read_stream("default", "a/1", 1)] == [b"small", BIG]
