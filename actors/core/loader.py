@@ -50,7 +50,8 @@ class Loader:
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        self._start()
+        if not task.cancelled():
+            self._start()
 
     async def _load(self, cells: list[Cell]) -> None:
         delay = 0.05
