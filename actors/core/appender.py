@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 
-from events.errors import ThespisError
+from events.errors import ThespisError, Unavailable
 from events.store import Append, Appended, EventStore, Verdict
 
 OnVerdict = Callable[[Verdict | ThespisError, Appended | None], None]
 OnBatch = Callable[[Sequence[Append], Appended], None]
+
+log = logging.getLogger("thespis.appender")
 
 MAX_APPENDS = 1000
 MAX_EVENTS = 4000
@@ -28,6 +31,7 @@ class Appender:
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
+        self._pause = 0.0
         self.batches = 0
         self.appends = 0
 
@@ -80,15 +84,39 @@ class Appender:
             try:
                 appended = await self._store.append(batch)
             except ThespisError as error:
-                for _, done in entries:
-                    done(error, None)
+                await self._failed(entries, error)
                 continue
+            except Exception as error:
+                log.error("a batch of %d appends cannot be written", len(batch), exc_info=error)
+                await self._failed(entries, ThespisError(f"{type(error).__name__}: {error}"))
+                continue
+            self._pause = 0.0
             self.batches += 1
             self.appends += len(batch)
-            for (_, done), verdict in zip(entries, appended.verdicts, strict=True):
-                done(verdict, appended)
-            if self._on_batch is not None:
-                self._on_batch(batch, appended)
+            self._written(entries, appended)
+
+    async def _failed(self, entries: list[tuple[Append, OnVerdict]], error: ThespisError) -> None:
+        """An absent store is left alone for a moment; what the store will not take is found by going one by one."""
+        if not isinstance(error, Unavailable) and len(entries) > 1:
+            for append, done in entries:
+                try:
+                    appended = await self._store.append([append])
+                except Exception as failure:
+                    done(failure if isinstance(failure, ThespisError) else ThespisError(str(failure)), None)
+                else:
+                    self._written([(append, done)], appended)
+            return
+        for _, done in entries:
+            done(error, None)
+        if isinstance(error, Unavailable):
+            self._pause = min(max(self._pause * 2, 0.02), 1.0)
+            await asyncio.sleep(self._pause)
+
+    def _written(self, entries: list[tuple[Append, OnVerdict]], appended: Appended) -> None:
+        for (_, done), verdict in zip(entries, appended.verdicts, strict=True):
+            done(verdict, appended)
+        if self._on_batch is not None:
+            self._on_batch([append for append, _ in entries], appended)
 
     def _take(self) -> list[tuple[Append, OnVerdict]]:
         waiting = self._waiting

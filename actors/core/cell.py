@@ -16,7 +16,7 @@ from events.system import ActorParked
 class Work:
     """A message on its way to an actor, with the row that its append consumes and whom to tell when it is done."""
 
-    __slots__ = ("attempts", "change", "done", "mail", "message", "note", "solo", "timer")
+    __slots__ = ("attempts", "change", "conflicts", "done", "mail", "message", "note", "solo", "timer")
 
     def __init__(
         self,
@@ -36,6 +36,7 @@ class Work:
         self.note = note
         """A system event recorded before the decision, or instead of one when the message has no type."""
         self.attempts = 0
+        self.conflicts = 0
         self.solo = False
         """Decide this one in an append of its own: the batch it was in was not written."""
 

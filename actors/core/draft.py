@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import msgspec
 
@@ -61,6 +62,17 @@ class Vocabulary(msgspec.Struct):
     effects: dict[str, str]
 
 
+T = TypeVar("T")
+
+
+def _and(items: Sequence[T], item: T) -> Sequence[T]:
+    """The items and one more; a list once there is one."""
+    if not items:
+        return [item]
+    cast("list[T]", items).append(item)
+    return items
+
+
 class Draft:
     """The append being put together for one actor. Every message decided into it adds its part, or nothing."""
 
@@ -92,13 +104,14 @@ class Draft:
         """For each work: number of events up to and with it, version after it, outcome, reply."""
         self.events: list[NewEvent] = []
         self.handled: list[Handled] = []
-        self.mail: list[Mail] = []
-        self.taken: list[MailKey] = []
-        self.effects: list[NewEffect] = []
-        self.changes: list[EffectChange] = []
-        self.timers: list[NewTimer] = []
-        self.fired: list[tuple[str, str]] = []
-        self.cancelled: list[str] = []
+        # What few decisions have begins as the empty tuple: five lists less for each of the others.
+        self.mail: Sequence[Mail] = ()
+        self.taken: Sequence[MailKey] = ()
+        self.effects: Sequence[NewEffect] = ()
+        self.changes: Sequence[EffectChange] = ()
+        self.timers: Sequence[NewTimer] = ()
+        self.fired: Sequence[tuple[str, str]] = ()
+        self.cancelled: Sequence[str] = ()
 
     def append(self, epoch: int | None) -> Append:
         """The finished append."""
@@ -150,12 +163,11 @@ class Draft:
     ) -> None:
         """Add one tell."""
         cell = self.cell
-        self.mail.append(
-            Mail(
-                partition, cell.tenant, to, self.ordinal, id, name, schema, data, cell.address, message.time, cause,
-                message.correlation or message.id, message.trace, meta,
-            )
+        mail = Mail(
+            partition, cell.tenant, to, self.ordinal, id, name, schema, data, cell.address, message.time, cause,
+            message.correlation or message.id, message.trace, meta,
         )  # fmt: skip
+        self.mail = _and(self.mail, mail)
         self.ordinal += 1
 
     def consume(self, work: Work, outcome: str, answer: bytes | None) -> None:
@@ -168,11 +180,11 @@ class Draft:
             )
         )  # fmt: skip
         if work.mail is not None:
-            self.taken.append(work.mail)
+            self.taken = _and(self.taken, work.mail)
         elif work.timer is not None:
-            self.fired.append(work.timer)
+            self.fired = _and(self.fired, work.timer)
         elif work.change is not None:
-            self.changes.append(work.change)
+            self.changes = _and(self.changes, work.change)
         self.works.append(work)
         self.answers.append((len(self.events), self.version, outcome, answer))
 
@@ -304,10 +316,13 @@ def _is_actor(sender: str) -> bool:
 def _add(draft: Draft, out: Any, id: str, message: Message, first: str, words: Vocabulary) -> None:
     """One output that is not an event: a tell, an ask, an effect, a timer."""
     cell = draft.cell
+    if out.__class__ is Tell:
+        # By far the most frequent one.
+        to, data = out.to, out.data
+        name, version = (out.type, out.schema) if out.type else _name(data, words.messages)
+        draft.send(id, to, receiver(cell.tenant, to), name, version, _body(data), message, first)
+        return
     match out:
-        case Tell(to, data, type_, schema):
-            name, version = (type_, schema) if type_ else _name(data, words.messages)
-            draft.send(id, to, receiver(cell.tenant, to), name, version, _body(data), message, first)
         case Ask(to, data, ref, timeout, type_, schema):
             name, version = (type_, schema) if type_ else _name(data, words.messages)
             meta = _encode(AskMeta(ref))
@@ -315,8 +330,9 @@ def _add(draft: Draft, out: Any, id: str, message: Message, first: str, words: V
             if timeout is not None:
                 due = message.time + int(timeout * 1_000_000)
                 late = _encode(TimedOut(ref, to))
-                draft.timers.append(
-                    NewTimer(f"ask:{ref}", id, due, "TimedOut", 1, late, first, message.correlation or message.id)
+                draft.timers = _and(
+                    draft.timers,
+                    NewTimer(f"ask:{ref}", id, due, "TimedOut", 1, late, first, message.correlation or message.id),
                 )
         case Effect(kind, data, ref, key):
             effect_class = words.effects.get(kind)
@@ -326,7 +342,7 @@ def _add(draft: Draft, out: Any, id: str, message: Message, first: str, words: V
                     hint=f"known effect kinds: {', '.join(sorted(words.effects)) or 'none'}; add an EffectKind",
                 )
             body = _encode(EffectBody(ref, msgspec.Raw(_body(data))))
-            draft.effects.append(
+            draft.effects = _and(draft.effects, 
                 NewEffect(id, kind, effect_class, key or id, body, message.time, first, message.correlation or message.id,
                           message.trace)
             )  # fmt: skip
@@ -335,11 +351,12 @@ def _add(draft: Draft, out: Any, id: str, message: Message, first: str, words: V
                 raise BadDefinition(f"{cell.address}: Schedule({name!r}) needs either after or at")
             due = at if at is not None else message.time + int((after or 0.0) * 1_000_000)
             type_name, version = (type_, 1) if type_ else _name(data, words.messages)
-            draft.timers.append(
-                NewTimer(name, id, due, type_name, version, _body(data), first, message.correlation or message.id)
+            draft.timers = _and(
+                draft.timers,
+                NewTimer(name, id, due, type_name, version, _body(data), first, message.correlation or message.id),
             )
         case Cancel(name):
-            draft.cancelled.append(name)
+            draft.cancelled = _and(draft.cancelled, name)
         case _:
             raise BadDefinition(
                 f"{cell.kind.name}: decide returned {type(out).__name__}, neither one of its events nor an output",

@@ -18,9 +18,9 @@ import msgspec
 from actors.core.appender import Appender
 from actors.core.cell import Cell, Work
 from actors.core.control import Control
-from actors.core.draft import Draft, Vocabulary, answer_of, decide_into
+from actors.core.draft import Draft, Vocabulary, decide_into
 from actors.core.effects import Effects, outcome_id
-from actors.core.fold import Folded
+from actors.core.fold import SYSTEM, Folded
 from actors.core.hand import Hand, NoHand
 from actors.core.kind import Kind, Plugin
 from actors.core.loader import Loader
@@ -30,16 +30,20 @@ from actors.core.outputs import Outcome
 from actors.core.ownership import Ownership
 from actors.core.port import ActorView, Done
 from actors.core.router import Router
+from actors.core.supervision import Supervision, parked
 from actors.core.timers import Timers
+from actors.core.verdicts import Verdicts
 from actors.feed import feed
 from events.address import partition_of, split
 from events.envelope import Answer, Message
 from events.errors import (
+    BadDefinition,
     Busy,
     DeadlineExceeded,
-    KeyReused,
+    Forbidden,
+    InvalidData,
+    InvalidName,
     NotOwned,
-    Parked,
     ThespisError,
     Unserved,
 )
@@ -56,7 +60,6 @@ from events.store import (
     MailKey,
     Status,
     Timer,
-    Verdict,
 )
 from events.system import SYSTEM_EVENTS, ActorParked, ActorResumed
 
@@ -82,6 +85,10 @@ class Settings(msgspec.Struct, frozen=True):
     """Deaths of a host with the same message in hand before its actor is parked."""
     actors_limit: int = 200_000
     """Actors kept in memory."""
+
+
+RESERVED = frozenset(("effect", "host", "router", "system"))
+"""First parts of addresses that the kernel uses itself."""
 
 
 def wall_clock() -> int:
@@ -110,7 +117,11 @@ class Host:
         self.settings = settings or Settings()
         self.now = now
         self.id = host_id or random_id()
-        self.kinds: dict[str, Kind] = {feed.name: feed} | {kind.name: kind for kind in plugin.kinds}
+        self.kinds: dict[str, Kind] = {feed.name: feed}
+        for kind in plugin.kinds:
+            if kind.name in RESERVED or kind.name in self.kinds:
+                raise BadDefinition(f"there is an actor kind {kind.name!r} already", hint="choose another name")
+            self.kinds[kind.name] = kind
         self.registry = Registry(SYSTEM_EVENTS)
         self.words = Vocabulary({}, {kind.name: kind.effect_class for kind in plugin.effects})
         for kind in self.kinds.values():
@@ -122,18 +133,13 @@ class Host:
             self.registry.add(item)
         self.cells: dict[str, dict[str, Cell]] = {}
         self.listeners: list[Callable[[Sequence[Append], Appended], None]] = []
-        self._hand = hand or NoHand()
-        self._poison: dict[tuple[str, str], tuple[str, int]] = {}
-        """Actors whose message took hosts down: (message, deaths)."""
+        self.hand = hand or NoHand()
         self._run_queue: deque[Cell] = deque()
         self._scheduled = False
         self._stopping = False
-        self._waiting = 0
-        self._resting = 0
-        """Messages that failed and are about to be tried again."""
+        self.waiting_here = 0
         self._room: asyncio.Future[None] | None = None
         self._idle: dict[asyncio.Future[None], list[Cell]] = {}
-        self.handled = 0
         self.appender = Appender(store, self._on_batch)
         self.loader = Loader(store, self._on_loaded)
         self.mailroom = Mailroom(store, self._take_mail, self._wait_for_room)
@@ -144,6 +150,8 @@ class Host:
         effect_kinds = {kind.name: kind for kind in plugin.effects}
         self.effects = Effects(store, effect_kinds, self.ownership.owned, self._settle, self._record)
         self.memory = Memory(self)
+        self.supervision = Supervision(self)
+        self.verdicts = Verdicts(self)
         self.control = Control(self)
         self.routers = [Router(self, kind) for kind in self.kinds.values() if kind.subscribes]
 
@@ -151,11 +159,7 @@ class Host:
 
     async def start(self) -> None:
         """Join, claim partitions, serve. Raises StoreUnavailable when the log is away."""
-        if self._hand.found is not None:
-            tenant, address, message = self._hand.found
-            deaths = await self.store.strike(tenant, address, message, "the host died with this message in hand")
-            self._poison[tenant, address] = (message, deaths)
-            log.warning("the host died while %s handled message %s (%d times)", address, message, deaths)
+        await self.supervision.recall()
         self.appender.start()
         self.mailroom.start()
         self.timers.start()
@@ -188,9 +192,14 @@ class Host:
         return self.ownership.owned
 
     @property
+    def handled(self) -> int:
+        """Messages handled here so far."""
+        return self.verdicts.handled
+
+    @property
     def waiting(self) -> int:
         """Messages waiting in memory."""
-        return self._waiting + self._resting
+        return self.waiting_here + self.supervision.resting
 
     def serves(self, kind: str) -> bool:
         """Whether actors of that kind run here."""
@@ -208,17 +217,24 @@ class Host:
         if partition not in self.ownership.owned or self._stopping:
             done(NotOwned(f"{message.to} belongs to partition {partition}, which this host does not own"))
             return
-        cell = self.cell(message.tenant, message.to, partition)
+        try:
+            cell = self.cell(message.tenant, message.to, partition)
+        except InvalidName as error:
+            done(error)
+            return
         if cell is None:
             done(self._unserved(message.to))
             return
+        if cell.kind is feed and (problem := self._not_a_fact(message)) is not None:
+            done(problem)
+            return
         if (cell.queue is not None and len(cell.queue) >= self.settings.queue_limit) or (
-            self._waiting >= self.settings.host_limit
+            self.waiting_here >= self.settings.host_limit
         ):
             done(Busy(f"{message.to} has too many messages waiting", retry_after=0.5))
             return
         if cell.loaded and cell.parked is not None:
-            done(_parked(cell))
+            done(parked(cell))
             return
         self.enqueue(cell, Work(message, done))
 
@@ -293,8 +309,25 @@ class Host:
             queue.appendleft(work)
         else:
             queue.append(work)
-        self._waiting += 1
+        self.waiting_here += 1
         self.make_ready(cell)
+
+    def requeue(self, cell: Cell, works: list[Work]) -> None:
+        """Let messages wait again, before all others."""
+        if not works:
+            return
+        queue = cell.queue
+        if queue is None:
+            queue = cell.queue = deque()
+        queue.extendleft(reversed(works))
+        self.waiting_here += len(works)
+        self.make_ready(cell)
+
+    def take(self, cell: Cell) -> Work:
+        """Remove the next message from the actor's queue."""
+        assert cell.queue
+        self.waiting_here -= 1
+        return cell.queue.popleft()
 
     def make_ready(self, cell: Cell) -> None:
         """Have the actor's queue looked at."""
@@ -327,28 +360,27 @@ class Host:
             self.loader.want(cell)
             return
         if cell.parked is not None and not isinstance(queue[0].note, ActorResumed):
-            self._turn_away(cell, lambda: _parked(cell))
+            self.supervision.turn_away(cell, lambda: parked(cell))
             return
         epoch = self.ownership.owned.get(cell.partition)
         if epoch is None:
-            self.drop(cell, NotOwned(f"{cell.address} moved to another host"))
+            self.supervision.drop(cell, NotOwned(f"{cell.address} moved to another host"))
             return
-        if self._poison and self._is_poison(cell, queue[0]):
+        if self.supervision.poison and self.supervision.is_poison(cell, queue[0]):
             return
         draft = Draft(cell)
-        hand = self._hand
+        hand = self.hand
         while queue and len(draft.works) < self.settings.batch:
             work = queue[0]
             if work.solo and draft.works:
                 break
-            queue.popleft()
-            self._waiting -= 1
+            self.take(cell)
             hand.take(cell.tenant, cell.address, work.message.id)
             try:
                 decide_into(draft, work, self.words)
             except Exception as error:
                 hand.put()
-                self._failed(cell, draft, work, error)
+                self.supervision.failed(cell, [*draft.works, work], error)
                 return
             if work.note is not None:
                 self._noted(cell, work.note)
@@ -356,7 +388,7 @@ class Host:
                 break
         hand.put()
         cell.busy = True
-        self.appender.submit(draft.append(epoch), partial(self._verdict, cell, draft))
+        self.appender.submit(draft.append(epoch), partial(self.verdicts.take, cell, draft))
 
     def _noted(self, cell: Cell, note: object) -> None:
         if isinstance(note, ActorParked):
@@ -364,96 +396,6 @@ class Host:
         elif isinstance(note, ActorResumed):
             cell.parked = None
             cell.skip = note.skipped
-
-    # -- after the commit
-
-    def _verdict(self, cell: Cell, draft: Draft, verdict: Verdict | ThespisError, appended: Appended | None) -> None:
-        cell.busy = False
-        if isinstance(verdict, ThespisError) or appended is None:
-            # The outcome is open: forget the state, and let the inbox decide when each is handled again.
-            cell.unload()
-            self._requeue(cell, draft.works)
-            return
-        if verdict.status is Status.WRITTEN:
-            self._written(cell, draft, verdict.position, appended)
-        elif verdict.status is Status.FENCED:
-            self.ownership.fenced(cell.partition)
-            self._requeue(cell, draft.works)
-            self.drop(cell, NotOwned(f"{cell.address} moved to another host"))
-            return
-        else:
-            cell.unload()
-            self._not_written(cell, draft, verdict)
-        if cell.queue:
-            self.make_ready(cell)
-        elif cell.backlog is not None:
-            self.memory.refill(cell)
-
-    def _written(self, cell: Cell, draft: Draft, position: int, appended: Appended) -> None:
-        cell.version = draft.version
-        cell.hash = draft.hash
-        self.handled += len(draft.works)
-        for work, entry in zip(draft.works, draft.answers, strict=True):
-            if work.done is not None:
-                work.done(answer_of(entry, position, appended.head))
-            if work.timer is not None:
-                self.timers.drop(cell.tenant, cell.address, work.timer[0], work.timer[1])
-            elif work.change is not None:
-                self.effects.closed(work.change.id)
-            if work.note is not None:
-                self.memory.noted(cell, work.note)
-        for timer in draft.timers:
-            self.timers.set(
-                Timer(
-                    cell.tenant, cell.address, cell.partition, timer.name, timer.id, timer.due, timer.type,
-                    timer.schema, timer.data, timer.causation, timer.correlation,
-                )
-            )  # fmt: skip
-        for name in draft.cancelled:
-            self.timers.drop(cell.tenant, cell.address, name)
-        for new in draft.effects:
-            self.effects.opened(
-                Effect(
-                    new.id, cell.tenant, cell.address, cell.partition, new.kind, new.effect_class, new.key, new.data,
-                    new.time, new.causation, new.correlation, new.trace, "requested", "", None, False,
-                )
-            )  # fmt: skip
-        if cell.version - cell.snapped >= cell.kind.snapshot_every:
-            self.memory.snapshot(cell)
-
-    def _not_written(self, cell: Cell, draft: Draft, verdict: Verdict) -> None:
-        works = draft.works
-        if len(works) > 1 or verdict.status is Status.CONFLICT:
-            for work in works:
-                work.solo = True
-            self._requeue(cell, works)
-            return
-        work = works[0]
-        if verdict.status is Status.KEY_REUSED:
-            if work.done is not None:
-                work.done(KeyReused(f"message {work.message.id} to {cell.address} came before with another body"))
-        elif verdict.status is Status.DUPLICATE:
-            if work.done is not None and verdict.first is not None:
-                work.done(msgspec.structs.replace(verdict.first, duplicate=True))
-            if work.mail is not None:
-                self._discard_mail(cell, work.mail)
-        elif work.timer is not None:
-            self.timers.drop(cell.tenant, cell.address, work.timer[0], work.timer[1])
-        elif work.change is not None:
-            self.effects.closed(work.change.id)
-
-    def _discard_mail(self, cell: Cell, key: MailKey) -> None:
-        """The message came by another way before; its row has no more to say."""
-        epoch = self.ownership.owned.get(cell.partition)
-        if epoch is not None:
-            cell.busy = True
-            row = Append(cell.tenant, cell.address, cell.partition, epoch, cell.version, taken=[key])
-            self.appender.submit(row, lambda _verdict, _appended: self._free(cell))
-
-    def _free(self, cell: Cell) -> None:
-        cell.busy = False
-        if cell.queue:
-            self.make_ready(cell)
 
     def _on_batch(self, batch: Sequence[Append], appended: Appended) -> None:
         mails: list[Mail] = []
@@ -463,98 +405,32 @@ class Host:
                     mail.position = verdict.position
                 mails += append.mail
         self.mailroom.committed(appended.before, appended.head, mails)
-        if self._room is not None and self._waiting < self.settings.host_limit // 2:
+        if self._room is not None and self.waiting_here < self.settings.host_limit // 2:
             self._room.set_result(None)
             self._room = None
-        for router in self.routers:
-            router.wake()
+        if self.routers:
+            self._wake_routers(batch)
         for listener in self.listeners:
             listener(batch, appended)
         if self._idle:
             self._check_idle()
 
-    # -- failure
+    def _not_a_fact(self, message: Message) -> ThespisError | None:
+        """Why an event from outside is not taken: it claims to be the kernel's, or does not fit its registered type."""
+        if message.type in SYSTEM:
+            return Forbidden(f"{message.type} is an event of the kernel", hint="choose another type")
+        if message.type in self.registry:
+            try:
+                self.registry.decode(message.type, message.schema, message.body)
+            except InvalidData as error:
+                return error
+        return None
 
-    def _requeue(self, cell: Cell, works: list[Work]) -> None:
-        queue = cell.queue
-        if queue is None:
-            queue = cell.queue = deque()
-        queue.extendleft(reversed(works))
-        self._waiting += len(works)
-        self.make_ready(cell)
-
-    def _failed(self, cell: Cell, draft: Draft, work: Work, error: Exception) -> None:
-        """`decide` or `evolve` raised: once more from a fresh state, then park."""
-        cell.unload()
-        work.attempts += 1
-        works = [*draft.works, work]
-        for one in works:
-            one.solo = True
-        if work.attempts < self.settings.attempts or len(works) > 1:
-            cell.busy = True
-            self._resting += len(works)
-            asyncio.get_running_loop().call_later(
-                self.settings.backoff * 2 ** (work.attempts - 1), self._retry, cell, works
-            )
-            return
-        log.error("%s cannot handle %s %s", cell.address, work.message.type, work.message.id, exc_info=error)
-        self._park(cell, work, "it cannot handle a message", f"{type(error).__name__}: {error}")
-
-    def _retry(self, cell: Cell, works: list[Work]) -> None:
-        cell.busy = False
-        self._resting -= len(works)
-        self._requeue(cell, works)
-
-    def _is_poison(self, cell: Cell, work: Work) -> bool:
-        message, deaths = self._poison.get((cell.tenant, cell.address), ("", 0))
-        if deaths < self.settings.deaths or work.message.id != message or cell.skip == message:
-            return False
-        del self._poison[cell.tenant, cell.address]
-        assert cell.queue is not None
-        cell.queue.popleft()
-        self._waiting -= 1
-        work.attempts = deaths
-        self._park(cell, work, "it takes down the process that handles it", f"{deaths} hosts died")
-        return True
-
-    def _park(self, cell: Cell, work: Work, reason: str, error: str) -> None:
-        """Record that the actor is parked; what waits for it waits on in the store."""
-        message = work.message
-        note = ActorParked(message.id, message.type, reason, error, work.attempts)
-        parking = Message(
-            random_id(self.now()), "", cell.address, cell.tenant, b"", f"host/{self.id}", self.now(),
-            message.causation or message.id, message.correlation,
-        )  # fmt: skip
-        draft = Draft(cell)
-        draft_work = Work(parking, note=note)
-        decide_into(draft, draft_work, self.words)
-        cell.parked = note
-        cell.busy = True
-        epoch = self.ownership.owned.get(cell.partition)
-        self.appender.submit(draft.append(epoch if epoch is not None else -1), partial(self._verdict, cell, draft))
-        self._answer(work, _parked(cell))
-        self._turn_away(cell, lambda: _parked(cell))
-
-    def _turn_away(self, cell: Cell, error: Callable[[], ThespisError]) -> None:
-        """Empty the queue: outside senders are told, what has a row stays in the store."""
-        queue, cell.queue = cell.queue, None
-        for work in queue or ():
-            self._waiting -= 1
-            self._answer(work, error())
-        cell.backlog = cell.seen = None
-
-    def _answer(self, work: Work, error: ThespisError) -> None:
-        if work.done is not None:
-            work.done(error)
-        elif work.change is not None:
-            self.effects.undelivered(work.change)
-        elif work.timer is not None:
-            self.timers.drop(work.message.tenant, work.message.to, work.timer[0], work.timer[1])
-
-    def drop(self, cell: Cell, error: ThespisError) -> None:
-        """Take an actor out of memory; who waits for it is told."""
-        self._turn_away(cell, lambda: error)
-        self.cells.get(cell.tenant, {}).pop(cell.address, None)
+    def _wake_routers(self, batch: Sequence[Append]) -> None:
+        types = {event.type for append in batch for event in append.events}
+        for router in self.routers:
+            if not types.isdisjoint(router.types):
+                router.wake()
 
     def _unserved(self, address: str) -> Unserved:
         kind = address.partition("/")[0]
@@ -582,17 +458,15 @@ class Host:
         if isinstance(error, ThespisError) or loaded is None:
             log.error("%s stays unserved: %s", cell.address, error)
             known = error if isinstance(error, ThespisError) else Unserved(str(error))
-            self.drop(cell, known)
+            self.supervision.drop(cell, known)
             return
         log.error("%s cannot be folded", cell.address, exc_info=error)
         cell.version = loaded.version
         cell.hash = loaded.hash
         cell.loaded = True
-        queue = cell.queue
-        if queue:
-            work = queue.popleft()
-            self._waiting -= 1
-            self._park(cell, work, "its history cannot be folded", f"{type(error).__name__}: {error}")
+        if cell.queue:
+            work = self.take(cell)
+            self.supervision.park(cell, work, "its history cannot be folded", f"{type(error).__name__}: {error}")
 
     # -- where messages come from
 
@@ -667,7 +541,7 @@ class Host:
         if graceful:
             busy = [cell for cell in cells if cell.busy]
             for cell in cells:
-                self._turn_away(cell, lambda: NotOwned("the partition is moving to another host"))
+                self.supervision.turn_away(cell, lambda: NotOwned("the partition is moving to another host"))
             if busy:
                 future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
                 self._idle[future] = busy
@@ -678,7 +552,7 @@ class Host:
                     self._idle.pop(future, None)
             await self.memory.remember(cells)
         for cell in cells:
-            self.drop(cell, NotOwned(f"{cell.address} moved to another host"))
+            self.supervision.drop(cell, NotOwned(f"{cell.address} moved to another host"))
 
     def _check_idle(self) -> None:
         for future, cells in list(self._idle.items()):
@@ -688,7 +562,7 @@ class Host:
                     future.set_result(None)
 
     def _wait_for_room(self) -> asyncio.Future[None] | None:
-        if self._waiting < self.settings.host_limit // 2:
+        if self.waiting_here < self.settings.host_limit // 2:
             return None
         if self._room is None:
             self._room = asyncio.get_running_loop().create_future()
@@ -700,11 +574,3 @@ def _message(mail: Mail) -> Message:
         mail.id, mail.type, mail.stream, mail.tenant, mail.data, mail.sender, mail.time, mail.causation,
         mail.correlation, None, mail.schema, b"", mail.trace, mail.meta,
     )  # fmt: skip
-
-
-def _parked(cell: Cell) -> Parked:
-    why = cell.parked
-    return Parked(
-        f"{cell.address} is parked: {why.reason if why else 'unknown'}",
-        hint=f"look at it with `thespis actors show {cell.address}`, then `thespis actors resume {cell.address}`",
-    )

@@ -37,7 +37,7 @@ class Router:
         self._kind = kind
         self.stream = f"router/{kind.name}"
         self._partition = partition_of(DEFAULT_TENANT, self.stream)
-        self._types = sorted(kind.subscribes)
+        self.types = sorted(kind.subscribes)
         self._epoch: int | None = None
         self._version = 0
         self._hash = chain.GENESIS
@@ -94,7 +94,7 @@ class Router:
         store = self._host.store
         while True:
             head = await store.head()
-            facts = await store.read(self.cursor, PAGE, self._types)
+            facts = await store.read(self.cursor, PAGE, self.types)
             mails: list[Mail] = []
             dead: list[DeadLettered] = []
             for fact in facts:

@@ -1,0 +1,132 @@
+"""When a message cannot be handled: once more from a fresh state, then the actor is parked and a person is asked.
+
+Only the actor's own code counts. An absent store, a lost lease or a cut connection never parks anybody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from actors.core.cell import Cell, Work
+from actors.core.draft import Draft, decide_into
+from events.envelope import Message
+from events.errors import Parked, ThespisError
+from events.ids import random_id
+from events.system import ActorParked
+
+if TYPE_CHECKING:
+    from actors.core.host import Host
+
+log = logging.getLogger("thespis.supervision")
+
+
+class Supervision:
+    """Retries, parking, and turning away what waits for an actor that cannot take it."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self.resting = 0
+        """Messages that failed and are about to be tried again."""
+        self.poison: dict[tuple[str, str], tuple[str, int]] = {}
+        """Actors whose message took hosts down: (message, deaths)."""
+
+    async def recall(self) -> None:
+        """Count the death of the process before this one, if it died with a message in hand."""
+        found = self._host.hand.found
+        if found is None:
+            return
+        tenant, address, message = found
+        deaths = await self._host.store.strike(tenant, address, message, "the host died with this message in hand")
+        self.poison[tenant, address] = (message, deaths)
+        log.warning("the host died while %s handled message %s (%d times)", address, message, deaths)
+
+    def failed(self, cell: Cell, works: list[Work], error: Exception) -> None:
+        """The last of `works` could not be handled; those before it were to go into the same append."""
+        host = self._host
+        cell.unload()
+        work = works[-1]
+        work.attempts += 1
+        for one in works:
+            one.solo = True
+        if work.attempts < host.settings.attempts or len(works) > 1:
+            cell.busy = True
+            self.resting += len(works)
+            delay = host.settings.backoff * 2 ** (work.attempts - 1)
+            asyncio.get_running_loop().call_later(delay, self._again, cell, works)
+            return
+        log.error("%s cannot handle %s %s", cell.address, work.message.type, work.message.id, exc_info=error)
+        self.park(cell, work, "it cannot handle a message", f"{type(error).__name__}: {error}")
+
+    def _again(self, cell: Cell, works: list[Work]) -> None:
+        cell.busy = False
+        self.resting -= len(works)
+        self._host.requeue(cell, works)
+
+    def is_poison(self, cell: Cell, work: Work) -> bool:
+        """Whether this message took down too many hosts; its actor is then parked and the message set aside."""
+        message, deaths = self.poison.get((cell.tenant, cell.address), ("", 0))
+        if deaths < self._host.settings.deaths or work.message.id != message or cell.skip == message:
+            return False
+        del self.poison[cell.tenant, cell.address]
+        self._host.take(cell)
+        work.attempts = deaths
+        self.park(cell, work, "it takes down the process that handles it", f"{deaths} hosts died")
+        return True
+
+    def park(self, cell: Cell, work: Work, reason: str, error: str) -> None:
+        """Record that the actor is parked; what waits for it waits on in the store."""
+        host = self._host
+        message = work.message
+        note = ActorParked(message.id, message.type, reason, error, work.attempts)
+        now = host.now()
+        parking = Message(
+            random_id(now), "", cell.address, cell.tenant, b"", f"host/{host.id}", now,
+            message.causation or message.id, message.correlation,
+        )  # fmt: skip
+        draft = Draft(cell)
+        decide_into(draft, Work(parking, note=note), host.words)
+        cell.parked = note
+        cell.busy = True
+        # Without the partition nothing is written, and whoever owns it now comes to its own conclusion.
+        epoch = host.owned.get(cell.partition, -1)
+        host.appender.submit(draft.append(epoch), partial(host.verdicts.take, cell, draft))
+        self.answer(work, parked(cell))
+        self.turn_away(cell, lambda: parked(cell))
+
+    def turn_away(self, cell: Cell, error: Callable[[], ThespisError]) -> None:
+        """Empty the queue: outside senders are told, what has a row stays in the store."""
+        queue, cell.queue = cell.queue, None
+        cell.backlog = cell.seen = None
+        for work in queue or ():
+            self._host.waiting_here -= 1
+            self.answer(work, error())
+
+    def answer(self, work: Work, error: ThespisError) -> None:
+        """The message is not handled here and now."""
+        host = self._host
+        if work.done is not None:
+            work.done(error)
+        elif work.change is not None:
+            host.effects.undelivered(work.change)
+        elif work.timer is not None:
+            host.timers.drop(work.message.tenant, work.message.to, work.timer[0], work.timer[1])
+
+    def drop(self, cell: Cell, error: ThespisError) -> None:
+        """Take an actor out of memory; who waits for it is told."""
+        self.turn_away(cell, lambda: error)
+        cells = self._host.cells.get(cell.tenant, {})
+        if cells.get(cell.address) is cell:
+            del cells[cell.address]
+
+
+def parked(cell: Cell) -> Parked:
+    """The error for whoever sends something to a parked actor."""
+    why = cell.parked
+    return Parked(
+        f"{cell.address} is parked: {why.reason if why else 'unknown'}",
+        hint=f"look at it with `thespis actors show {cell.address}`, then `thespis actors resume {cell.address}`",
+    )

@@ -1,0 +1,146 @@
+"""After the commit: what each verdict means for the actor, for those who wait, and for what it asked of the world."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from actors.core.cell import Cell, Work
+from actors.core.draft import Draft, answer_of
+from events.errors import Conflict, KeyReused, NotOwned, OutcomeUnknown, ThespisError, Unavailable
+from events.store import Append, Appended, Effect, MailKey, Status, Timer, Verdict
+
+if TYPE_CHECKING:
+    from actors.core.host import Host
+
+MAX_CONFLICTS = 100
+"""Times a decision may find that the stream moved on before that counts as a failure."""
+
+
+class Verdicts:
+    """Takes the verdict on one actor's append. Anything but *written* forgets the state."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self.handled = 0
+
+    def take(self, cell: Cell, draft: Draft, verdict: Verdict | ThespisError, appended: Appended | None) -> None:
+        """One verdict."""
+        host = self._host
+        cell.busy = False
+        if isinstance(verdict, ThespisError) or appended is None:
+            self._no_verdict(cell, draft.works, verdict)
+        elif verdict.status is Status.WRITTEN:
+            self._written(cell, draft, verdict.position, appended)
+        elif verdict.status is Status.FENCED:
+            host.ownership.fenced(cell.partition)
+            host.requeue(cell, draft.works)
+            host.supervision.drop(cell, NotOwned(f"{cell.address} moved to another host"))
+            return
+        else:
+            cell.unload()
+            self._not_written(cell, draft, verdict)
+        if cell.queue:
+            host.make_ready(cell)
+        elif cell.backlog is not None:
+            host.memory.refill(cell)
+
+    def _no_verdict(self, cell: Cell, works: list[Work], error: Verdict | ThespisError) -> None:
+        host = self._host
+        cell.unload()
+        if not isinstance(error, Unavailable):
+            # The log will not take this, now or later: find out which message it is.
+            failure = error if isinstance(error, ThespisError) else ThespisError("no verdict")
+            if len(works) > 1:
+                for work in works:
+                    work.solo = True
+                host.requeue(cell, works)
+            else:
+                host.supervision.failed(cell, works, failure)
+            return
+        if not isinstance(error, OutcomeUnknown):
+            # Certainly not written: who waits outside is told, what has a row is tried again.
+            for work in works:
+                if work.done is not None:
+                    work.done(error)
+            works = [work for work in works if work.done is None]
+        # Otherwise the outcome is open: let the inbox decide when each is handled again.
+        host.requeue(cell, works)
+
+    def _written(self, cell: Cell, draft: Draft, position: int, appended: Appended) -> None:
+        host = self._host
+        cell.version = draft.version
+        cell.hash = draft.hash
+        self.handled += len(draft.works)
+        for work, entry in zip(draft.works, draft.answers, strict=True):
+            if work.done is not None:
+                work.done(answer_of(entry, position, appended.head))
+            if work.mail is not None:
+                continue
+            if work.timer is not None:
+                host.timers.drop(cell.tenant, cell.address, work.timer[0], work.timer[1])
+            elif work.change is not None:
+                host.effects.closed(work.change.id)
+            if work.note is not None:
+                host.memory.noted(cell, work.note)
+        for timer in draft.timers:
+            host.timers.set(
+                Timer(
+                    cell.tenant, cell.address, cell.partition, timer.name, timer.id, timer.due, timer.type,
+                    timer.schema, timer.data, timer.causation, timer.correlation,
+                )
+            )  # fmt: skip
+        for name in draft.cancelled:
+            host.timers.drop(cell.tenant, cell.address, name)
+        for new in draft.effects:
+            host.effects.opened(
+                Effect(
+                    new.id, cell.tenant, cell.address, cell.partition, new.kind, new.effect_class, new.key, new.data,
+                    new.time, new.causation, new.correlation, new.trace, "requested", "", None, False,
+                )
+            )  # fmt: skip
+        if cell.version - cell.snapped >= cell.kind.snapshot_every:
+            host.memory.snapshot(cell)
+
+    def _not_written(self, cell: Cell, draft: Draft, verdict: Verdict) -> None:
+        host = self._host
+        works = draft.works
+        if len(works) > 1 or verdict.status is Status.CONFLICT:
+            for work in works:
+                work.solo = True
+                work.conflicts += 1
+            if works[0].conflicts > MAX_CONFLICTS:
+                host.supervision.failed(cell, works[:1], Conflict(f"{cell.address} never is where it was read"))
+                works = works[1:]
+            host.requeue(cell, works)
+            return
+        work = works[0]
+        if verdict.status is Status.KEY_REUSED:
+            if work.done is not None:
+                work.done(KeyReused(f"message {work.message.id} to {cell.address} came before with another body"))
+        elif verdict.status is Status.DUPLICATE:
+            if work.done is not None and verdict.first is not None:
+                work.done(msgspec.structs.replace(verdict.first, duplicate=True))
+            if work.mail is not None:
+                self._discard_mail(cell, work.mail)
+        elif work.done is not None:
+            work.done(OutcomeUnknown(f"what {work.message.id} consumes was consumed before"))
+        if work.timer is not None:
+            host.timers.drop(cell.tenant, cell.address, work.timer[0], work.timer[1])
+        elif work.change is not None:
+            host.effects.closed(work.change.id)
+
+    def _discard_mail(self, cell: Cell, key: MailKey) -> None:
+        """The message came by another way before; its row has no more to say."""
+        host = self._host
+        epoch = host.owned.get(cell.partition)
+        if epoch is not None:
+            cell.busy = True
+            row = Append(cell.tenant, cell.address, cell.partition, epoch, cell.version, taken=[key])
+            host.appender.submit(row, lambda _verdict, _appended: self._free(cell))
+
+    def _free(self, cell: Cell) -> None:
+        cell.busy = False
+        if cell.queue:
+            self._host.make_ready(cell)
