@@ -31,6 +31,9 @@ SCOPES: Final = {
 }
 """Every scope and what it allows."""
 
+LOCAL, ANONYMOUS = "local", "anonymous"
+"""Names of those who come without a token: on loopback, and where none is asked for. No token may have them."""
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 _TOKEN = re.compile(r"ths_([a-z2-7]{12})_[A-Za-z0-9_-]{43}")
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
@@ -83,7 +86,7 @@ async def create_token(
 
     Returns its text, which is shown once and kept nowhere, and its row. Raises InvalidName.
     """
-    if not _NAME.fullmatch(name):
+    if not _NAME.fullmatch(name) or name in (LOCAL, ANONYMOUS):
         raise InvalidName(f"{name!r} is not a name for a token", hint="up to 64 of letters, digits, '.', '_', '@', '-'")
     if expires_in is not None and not 0 < expires_in <= 3.2e9:
         raise InvalidName(f"a token cannot last {expires_in} seconds", hint="give a positive time, or none")

@@ -15,7 +15,7 @@ from aiohttp import web
 from events.errors import Busy, DeadlineExceeded, InvalidData, NotFound, ThespisError, TooLarge, Unauthenticated
 from events.ids import random_id
 from gateway.http.door import Door
-from gateway.http.guard import Guard
+from gateway.http.guard import Guard, outward
 from gateway.http.keys import CLOSING, GUARD, TAIL
 from gateway.http.negotiate import check_accept
 from gateway.http.params import parse
@@ -29,10 +29,12 @@ from gateway.problems import (
     row,
 )
 from gateway.settings import Settings
+from gateway.tokens import Principal
 
 log = logging.getLogger("thespis.http")
 
-ROUTE: Final = "thespis.route"
+PRINCIPAL: Final = web.RequestKey("principal", Principal)
+ROUTE: Final = web.RequestKey("route", Route)
 
 SECURITY_HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
@@ -75,7 +77,7 @@ def _inner(route: Route, door: Door, settings: Settings, guard: Guard) -> _Inner
 
     async def run(request: web.Request) -> web.StreamResponse:
         request[ROUTE] = route
-        principal = await guard.enter(request, route.scope)
+        principal = request[PRINCIPAL] = await guard.enter(request, route.scope)
         check_accept(request.headers.get("Accept"), route.produces)
         query = parse(request.query, route.query)
         return await route.handler(Call(request, door, settings, principal, query))
@@ -120,7 +122,7 @@ async def _shielded(request: web.Request, handler: _Inner) -> web.StreamResponse
 
 
 def _counted(door: Door, request: web.Request, response: web.StreamResponse, start: float) -> web.StreamResponse:
-    route: Route | None = request.get(ROUTE)
+    route = request.get(ROUTE)
     name = route.path if route else "(none)"
     door.metrics.add("thespis_http_requests_total", 1, (name, request.method[:16], str(response.status)))
     if route is None or not route.live:
@@ -145,7 +147,9 @@ def _ours(request: web.Request, error: web.HTTPException) -> ThespisError:
 
 def _problem(request: web.Request, error: BaseException, *, allow: str | None = None) -> web.Response:
     incident = ""
-    if not isinstance(error, ThespisError):
+    if isinstance(error, ThespisError):
+        error = outward(error, request.get(PRINCIPAL))
+    else:
         incident = random_id()
         log.error("incident %s: %s %s", incident, request.method, request.path, exc_info=error)
     document = problem(error, incident=incident)

@@ -12,7 +12,7 @@ from events import cloudevents as ce
 from events import ids
 from events.address import address, check_type
 from events.envelope import Answer, Message
-from events.errors import DeadlineExceeded, Forbidden
+from events.errors import DeadlineExceeded, Forbidden, InvalidData, ThespisError, UnknownType
 from gateway.http import body
 from gateway.http.context import REPLAYED, correlation, deadline, key, patience, trace
 from gateway.http.models import MessageIn, QueryIn
@@ -62,7 +62,7 @@ async def _send(call: Call, *, reply: bool) -> web.Response:
     except TimeoutError:
         raise DeadlineExceeded(f"{to} did not answer {message.id} within {wait:g} s") from None
     if found.outcome == "refused":
-        raise _declined(message, found)
+        raise declined(message, found)
     out = _out(message, found)
     if reply:
         out["reply"] = None if found.data is None else msgspec.Raw(found.data)
@@ -83,6 +83,7 @@ def _message(call: Call, to: str, sent: MessageIn) -> Message:
         time=now(),
         causation="",
         correlation=correlation(call.request) or id,
+        schema=sent.schema_,
         digest=ce.digest(sent.message, content),
         trace=trace(call.request),
         deadline=deadline(call),
@@ -99,10 +100,17 @@ def _out(message: Message, found: Answer) -> dict[str, Any]:
     }
 
 
-def _declined(message: Message, found: Answer) -> Declined:
-    """The refusal as an error: the actor's own code and reason, and where it is recorded."""
+def declined(message: Message, found: Answer) -> ThespisError:
+    """A refusal as an error.
+
+    What the kernel refused before the actor saw it (a type its kind does not have, a body that does not fit) is the
+    caller's mistake; else it is the actor's decision, with its own code and reason, and where it is recorded.
+    """
     said = _refusal(found.data or b"{}")
     reason = said.reason or f"{message.to} refused {message.type}"
+    for error in (UnknownType, InvalidData):
+        if said.code == error.code:
+            return error(reason)
     return Declined(reason, code=said.code, extra=_out(message, found))
 
 

@@ -1,4 +1,8 @@
-"""GET /v1/events and /v1/events/{position}: the log by position."""
+"""GET /v1/events and /v1/events/{position}: the log by position.
+
+Types and streams are looked up in the log itself, correlations in the projection `events`, which is waited for until it
+has seen the head: so what is acknowledged is found, whichever way.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +16,20 @@ from events.envelope import Event
 from events.errors import InvalidData, NotFound
 from events.store import EventStore
 from gateway.http.filters import Filter, wanted
+from gateway.http.pace import Pace
 from gateway.http.params import MAX_POSITION
+from gateway.http.projections import reach
 from gateway.http.render import event_out
 from gateway.http.route import Call, answer
+from projections.core.query import MAX_LIMIT, Order, Query
+from projections.core.query import Filter as Where
+
+PAGE_BYTES: Final = 8 << 20
+"""Data of a page, about: it ends with the event that reaches this."""
 
 _CHUNK: Final = 1000
+_NEAR: Final = 64
+"""Positions this close are read together: what lies between is cheaper to read than another round trip."""
 
 
 class Page(msgspec.Struct):
@@ -25,6 +38,21 @@ class Page(msgspec.Struct):
     events: list[Event]
     next: int
     """How far the log was looked through."""
+    size: int = 0
+    """Bytes of their data."""
+
+    def take(self, rows: Sequence[Event], wants: Filter, limit: int, head: int) -> bool:
+        """Take what is wanted of the next rows; whether the page is full then."""
+        for event in rows:
+            if event.position > head:
+                return False
+            self.next = event.position
+            if wants(event):
+                self.events.append(event)
+                self.size += len(event.data)
+                if len(self.events) >= limit or self.size >= PAGE_BYTES:
+                    return True
+        return False
 
 
 async def list_events(call: Call) -> web.Response:
@@ -37,7 +65,10 @@ async def list_events(call: Call) -> web.Response:
     limit = min(query.limit or settings.page, settings.max_page)
     head = await store.head()
     found = wanted(call)
-    page = await look(store, found, query.after, limit, head, settings.max_scan)
+    if found.correlation is not None and found.stream is None:
+        page = await _of_correlation(call, found, query.after, limit, head)
+    else:
+        page = await look(store, found, query.after, limit, head, settings.max_scan)
     return answer(
         {
             "events": [event_out(event) for event in page.events],
@@ -58,20 +89,16 @@ async def look(store: EventStore, wants: Filter, after: int, limit: int, head: i
 async def _of_log(store: EventStore, wants: Filter, after: int, limit: int, head: int, scan: int) -> Page:
     types: Sequence[str] | None = sorted(wants.types) or None
     page = Page([], after)
+    pace = Pace(_CHUNK)
     while page.next < head and scan > 0:
-        size = min(_CHUNK, max(limit - len(page.events), 100), scan)
+        size = min(pace.size, scan)
         rows = await store.read(page.next, size, types)
-        for event in rows:
-            if event.position > head:
-                break
-            page.next = event.position
-            if wants(event):
-                page.events.append(event)
-                if len(page.events) == limit:
-                    return page
+        if page.take(rows, wants, limit, head):
+            return page
         if len(rows) < size or rows[-1].position > head:
             page.next = max(head, after)
-            break
+            return page
+        pace.saw(rows)
         scan -= size
     return page
 
@@ -80,20 +107,51 @@ async def _of_stream(store: EventStore, wants: Filter, after: int, limit: int, h
     stream = wants.stream or ""
     version = await version_at(store, wants.tenant, stream, after)
     page = Page([], after)
+    pace = Pace(_CHUNK)
     while True:
-        rows = await store.read_stream(wants.tenant, stream, version, limit=_CHUNK)
-        for event in rows:
-            version = event.version
-            if event.position > head:
-                break
-            page.next = event.position
-            if wants(event):
-                page.events.append(event)
-                if len(page.events) == limit:
-                    return page
-        if len(rows) < _CHUNK or rows[-1].position > head:
+        size = pace.size
+        rows = await store.read_stream(wants.tenant, stream, version, limit=size)
+        if page.take(rows, wants, limit, head):
+            return page
+        if len(rows) < size or rows[-1].position > head:
             page.next = max(head, after)
             return page
+        version = rows[-1].version
+        pace.saw(rows)
+
+
+async def _of_correlation(call: Call, wants: Filter, after: int, limit: int, head: int) -> Page:
+    await reach(call, "events", head)
+    where = [Where("correlation", "=", wants.correlation), Where("position", ">", after)]
+    if wants.types:
+        where.append(Where("type", "in", sorted(wants.types)))
+    query = Query(wants.tenant, None, where, [Order("position")], min(limit, MAX_LIMIT))
+    rows = (await call.door.models.query("events", query)).rows
+    positions = [row["position"] for row in rows]
+    page = await _at(call.door.store, positions, after)
+    if len(page.events) == len(rows) < query.limit:
+        page.next = max(head, after)
+    return page
+
+
+async def _at(store: EventStore, positions: Sequence[int], after: int) -> Page:
+    """The events at these positions, ascending; neighbours are read together."""
+    page = Page([], after)
+    runs: list[list[int]] = []
+    for position in positions:
+        if runs and position - runs[-1][0] < _NEAR:
+            runs[-1].append(position)
+        else:
+            runs.append([position])
+    for run in runs:
+        rows = await store.read(run[0] - 1, run[-1] - run[0] + 1)
+        found = [event for event in rows if event.position in run]
+        page.events += found
+        page.next = run[-1]
+        page.size += sum(len(event.data) for event in found)
+        if page.size >= PAGE_BYTES:
+            break
+    return page
 
 
 async def version_at(store: EventStore, tenant: str, stream: str, position: int) -> int:

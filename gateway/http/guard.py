@@ -8,13 +8,23 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from events.errors import Forbidden, Unauthenticated
+from events.errors import BusUnavailable, Corrupt, Forbidden, StoreUnavailable, ThespisError, Unauthenticated
 from events.tokens import Token, TokenStore
 from gateway.http.buckets import Buckets
 from gateway.settings import Settings, is_loopback
-from gateway.tokens import SCOPES, Principal, hash_of, now, principal, verify
+from gateway.tokens import ANONYMOUS, LOCAL, SCOPES, Principal, hash_of, now, principal, verify
 
 _PROXIES = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP")
+
+
+_INNER = (StoreUnavailable, BusUnavailable, Corrupt)
+
+
+def outward(error: ThespisError, who: Principal | None) -> ThespisError:
+    """The error without what it tells of the servers behind this door, unless an operator asks."""
+    if isinstance(error, _INNER) and (who is None or not who.allows("admin")):
+        return type(error)(retry_after=error.retry_after)
+    return error
 
 
 class Guard:
@@ -27,7 +37,7 @@ class Guard:
         self._denials = Buckets(settings.denials, 4 * settings.denials)
         self._rates = Buckets(settings.rate, settings.burst)
         self._hosts = {name.strip().lower() for name in settings.allowed_hosts.split(",") if name.strip()}
-        self._local = Principal("user:local", settings.tenant, frozenset(SCOPES))
+        self._local = Principal(f"user:{LOCAL}", settings.tenant, frozenset(SCOPES))
 
     async def enter(self, request: web.Request, scope: str) -> Principal:
         """Who is asking. Raises Unauthenticated, Forbidden, RateLimited, StoreUnavailable."""
@@ -40,7 +50,7 @@ class Guard:
         elif scope:
             raise Unauthenticated("this door asks for a token")
         else:
-            who = Principal("user:anonymous", self._settings.tenant, frozenset())
+            who = Principal(f"user:{ANONYMOUS}", self._settings.tenant, frozenset())
         if not who.allows(scope):
             raise Forbidden(f"the token of {who.name} lacks the scope {scope}", hint=f"{scope}: {SCOPES[scope]}")
         self.pay(who, 1)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 
 from events.errors import ThespisError
+
+log = logging.getLogger("thespis.http")
 
 
 class Heads:
@@ -74,5 +77,9 @@ class Heads:
         while True:
             await asyncio.sleep(self._poll)
             if self._waiters:
-                with contextlib.suppress(ThespisError):
+                try:
                     self.ring(await self._read())
+                except ThespisError:
+                    continue  # whoever waits will read the log, and say so
+                except Exception:
+                    log.exception("the head of the log cannot be read")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 from aiohttp import web
 
@@ -18,8 +19,10 @@ async def healthz(call: Call) -> web.Response:
 
 
 async def readyz(call: Call) -> web.Response:
-    """Whether work may be sent here: 200 or 503, with each check."""
+    """Whether work may be sent here: 200 or 503, with each check; the details are for those who may see metrics."""
     checks = await ready(call.door)
+    if not call.principal.allows("metrics:read"):
+        checks = {name: Check(check.ok) for name, check in checks.items()}
     well = all(check.ok for check in checks.values())
     return answer({"ready": well, "checks": checks}, status=200 if well else 503)
 
@@ -45,4 +48,9 @@ async def metrics(call: Call) -> web.Response:
     """Prometheus metrics."""
     door = call.door
     door.metrics.set("thespis_log_head", door.heads.head)
+    with contextlib.suppress(ThespisError, TimeoutError):
+        async with asyncio.timeout(2):
+            for status in await door.projections.status():
+                door.metrics.set("thespis_projection_lag", status.lag, (status.projection,))
+                door.metrics.set("thespis_projection_parked", status.parked, (status.projection,))
     return web.Response(body=door.metrics.text(door.samples()).encode(), headers={"Content-Type": CONTENT_TYPE})

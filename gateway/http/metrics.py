@@ -11,8 +11,10 @@ Every metric the door emits:
 | thespis_http_streamed_events_total | counter | | events sent on live streams |
 | thespis_http_slow_streams_total | counter | | live streams closed because the client did not take what was sent |
 | thespis_http_published_events_total | counter | | events acknowledged on POST /v1/events |
-| thespis_http_denied_total | counter | code | requests refused before they were read: token, host, origin, rate |
+| thespis_http_denied_total | counter | status | requests turned away: 401, 403 and 429 |
 | thespis_log_head | gauge | | last position of the log known to this process |
+| thespis_projection_lag | gauge | projection | events of the log the live build has not folded in yet |
+| thespis_projection_parked | gauge | projection | keys of the live build that wait for a person |
 """
 
 from __future__ import annotations
@@ -36,8 +38,10 @@ METRICS: Final[dict[str, tuple[str, tuple[str, ...], str]]] = {
     "thespis_http_streamed_events_total": ("counter", (), "events sent on live streams"),
     "thespis_http_slow_streams_total": ("counter", (), "live streams closed because the client did not keep up"),
     "thespis_http_published_events_total": ("counter", (), "events acknowledged on POST /v1/events"),
-    "thespis_http_denied_total": ("counter", ("code",), "requests refused before they were read"),
+    "thespis_http_denied_total": ("counter", ("status",), "requests turned away: 401, 403 and 429"),
     "thespis_log_head": ("gauge", (), "last position of the log known to this process"),
+    "thespis_projection_lag": ("gauge", ("projection",), "events the live build has not folded in yet"),
+    "thespis_projection_parked": ("gauge", ("projection",), "keys of the live build that wait for a person"),
 }
 """Name → type, labels, help. Nothing else can be counted."""
 
@@ -66,9 +70,9 @@ class Metrics:
         values = self._values[name]
         values[labels] = values.get(labels, 0.0) + amount
 
-    def set(self, name: str, value: float) -> None:
-        """Set a gauge without labels."""
-        self._values[name][()] = value
+    def set(self, name: str, value: float, labels: tuple[str, ...] = ()) -> None:
+        """Set a gauge."""
+        self._values[name][labels] = value
 
     def get(self, name: str, labels: tuple[str, ...] = ()) -> float:
         """The figure now."""

@@ -138,6 +138,9 @@ class MessageIn(In):
     """A message to an actor."""
 
     message: str = Field(description="the message's type, one of those the actor's kind declares")
+    schema_: int = Field(
+        1, alias="schema", ge=1, lt=2**15, description="the version of its schema `data` is written in"
+    )
     data: Any = Field(default_factory=dict, description="the message's body, as its type declares it")
 
 

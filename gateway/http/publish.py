@@ -12,16 +12,19 @@ from aiohttp import web
 from events import cloudevents as ce
 from events.cloudevents import CloudEvent
 from events.envelope import Answer, Message
-from events.errors import Invalid, InvalidData, Refused, ThespisError
+from events.errors import Invalid, InvalidData, ThespisError
 from events.registry import Registry
 from events.system import SYSTEM_EVENTS
 from gateway.http import body
+from gateway.http.commands import declined
 from gateway.http.context import correlation, deadline, trace
+from gateway.http.guard import outward
+from gateway.http.keys import GUARD
 from gateway.http.route import Call, answer
 from gateway.problems import Partial, UnsupportedMediaType, problem
-from gateway.tokens import now
+from gateway.tokens import Principal, now
 
-WINDOW: Final = 256
+WINDOW: Final = 1024
 """Events of a batch that are under way at a time."""
 
 _RESERVED: Final = frozenset(event.__name__ for event in SYSTEM_EVENTS)
@@ -48,6 +51,7 @@ async def publish(call: Call) -> web.Response:
     else:
         events = [await _binary(call, media)]
     messages = [_message(call, event, f"event {n}: " if media == ce.BATCH else "") for n, event in enumerate(events)]
+    call.request.app[GUARD].pay(call.principal, len(messages) - 1)
     return await _record(call, events, messages)
 
 
@@ -110,16 +114,17 @@ async def _record(call: Call, events: Sequence[CloudEvent], messages: Sequence[M
     for start in range(0, len(messages), WINDOW):
         window = messages[start : start + WINDOW]
         results += await asyncio.gather(*(_ask(call, message) for message in window))
+    who = call.principal
     done = sum(isinstance(result, Answer) for result in results)
     call.door.metrics.add("thespis_http_published_events_total", done)
     if done == len(results):
-        return answer({"events": [_out(event, result) for event, result in zip(events, results, strict=True)]})
+        return answer({"events": [_out(event, result, who) for event, result in zip(events, results, strict=True)]})
     first = next(result for result in results if isinstance(result, ThespisError))
     if len(results) == 1:
         raise first
     raise Partial(
-        f"{len(results) - done} of {len(results)} events are not known to be recorded: {first.message}",
-        {"events": [_out(event, result) for event, result in zip(events, results, strict=True)]},
+        f"{len(results) - done} of {len(results)} events are not known to be recorded: {outward(first, who).message}",
+        {"events": [_out(event, result, who) for event, result in zip(events, results, strict=True)]},
     )
 
 
@@ -129,13 +134,13 @@ async def _ask(call: Call, message: Message) -> Answer | ThespisError:
     except ThespisError as error:
         return error
     if found.outcome == "refused":
-        return Refused("the feed refused the event")
+        return declined(message, found)
     return found
 
 
-def _out(event: CloudEvent, result: Answer | ThespisError) -> dict[str, Any]:
+def _out(event: CloudEvent, result: Answer | ThespisError, who: Principal) -> dict[str, Any]:
     if isinstance(result, ThespisError):
-        return {"id": event.id, "source": event.source, "error": problem(result)}
+        return {"id": event.id, "source": event.source, "error": problem(outward(result, who))}
     out: dict[str, Any] = {"id": event.id, "position": result.position}
     if result.duplicate:
         out["duplicate"] = True

@@ -42,6 +42,8 @@ class Server:
     async def start(self) -> None:
         """Listen. Raises Conflict when the port is taken, Invalid when the address is not one of this machine."""
         settings = self._settings
+        if not 0 <= settings.port < 65536:
+            raise Invalid(f"{settings.port} is not a port", hint="ports are 0 to 65535; 0 takes a free one")
         await self._runner.setup()
         site = web.TCPSite(self._runner, settings.host, settings.port, reuse_address=True)
         try:

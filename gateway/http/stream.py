@@ -8,6 +8,7 @@ this process for a slow client; one that takes nothing for `slow_client` seconds
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Iterable
 
@@ -18,7 +19,9 @@ from events.envelope import Event
 from events.errors import Busy, InvalidData, ThespisError
 from gateway.http.events import look
 from gateway.http.filters import Filter, wanted
+from gateway.http.guard import outward
 from gateway.http.keys import CLOSING, GUARD, TAIL
+from gateway.http.pace import Pace
 from gateway.http.params import MAX_POSITION
 from gateway.http.render import event_json
 from gateway.http.route import EVENT_STREAM, Call
@@ -60,8 +63,9 @@ async def _stream(call: Call) -> web.StreamResponse:
         if request.transport is not None:
             request.transport.abort()
     except ThespisError as error:
-        document = msgspec.json.encode(problem(error))
-        await writer.send(b"event: problem\ndata: " + document + b"\n\n")
+        document = msgspec.json.encode(problem(outward(error, call.principal)))
+        with contextlib.suppress(ConnectionError, TimeoutError):
+            await writer.send(b"event: problem\ndata: " + document + b"\n\n")
     return response
 
 
@@ -69,8 +73,9 @@ async def _follow(call: Call, writer: _Writer, wants: Filter, cursor: int) -> No
     app, heads, settings = call.request.app, call.door.heads, call.settings
     tail, closing, guard = app[TAIL], app[CLOSING], app[GUARD]
     checked = time.monotonic()
+    pace = Pace(_PAGE)
     while not closing.is_set():
-        events, cursor = await _next(call, tail, wants, cursor)
+        events, cursor = await _next(call, tail, wants, cursor, pace)
         if events is None:
             await heads.beyond(cursor, settings.heartbeat)
         else:
@@ -85,14 +90,15 @@ async def _follow(call: Call, writer: _Writer, wants: Filter, cursor: int) -> No
     await writer.send(b": closing\n\n")
 
 
-async def _next(call: Call, tail: Tail, wants: Filter, cursor: int) -> tuple[list[Event] | None, int]:
+async def _next(call: Call, tail: Tail, wants: Filter, cursor: int, pace: Pace) -> tuple[list[Event] | None, int]:
     """The events after the cursor and the new cursor; None at the head."""
     if (wants.types or wants.stream) and cursor < tail.first - 1:
         # Far behind, with a filter the log has an index for.
         store = call.door.store
         page = await look(store, wants, cursor, _PAGE, await store.head(), call.settings.max_scan)
         return page.events, page.next
-    events = await tail.read(cursor, _PAGE)
+    events = await tail.read(cursor, pace.size)
+    pace.saw(events)
     return (events, events[-1].position) if events else (None, cursor)
 
 

@@ -8,11 +8,12 @@ from typing import Final
 from events.envelope import Event
 from events.store import EventStore
 from gateway.http.heads import Heads
+from gateway.http.pace import Pace
 
 BYTES: Final = 32 << 20
 """Data kept at most, whatever the number of events."""
 
-_READ = 512
+_READ: Final = 512
 
 
 class Tail:
@@ -29,13 +30,14 @@ class Tail:
         self._size = 0
         self._last = 0
         self._lock = asyncio.Lock()
+        self._pace = Pace(_READ)
 
     @property
     def first(self) -> int:
         """The first position in the window; beyond the head when it is empty."""
         return self._last - len(self._events) + 1
 
-    async def read(self, after: int, limit: int = _READ) -> list[Event]:
+    async def read(self, after: int, limit: int) -> list[Event]:
         """Events with a position greater than `after`, ascending, without a hole, at most `limit`. Empty at the head.
 
         Raises StoreUnavailable.
@@ -53,7 +55,8 @@ class Tail:
                     self._size = 0
                     self._last = after
                 rung = self._heads.head
-                events = await self._store.read(self._last, _READ)
+                events = await self._store.read(self._last, self._pace.size)
+                self._pace.saw(events)
                 self._extend(events)
                 if not events:
                     self._heads.doubt(rung, self._last)
