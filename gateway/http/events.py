@@ -6,6 +6,7 @@ has seen the head: so what is acknowledged is found, whichever way.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Final
 
@@ -137,20 +138,22 @@ async def _of_correlation(call: Call, wants: Filter, after: int, limit: int, hea
 async def _at(store: EventStore, positions: Sequence[int], after: int) -> Page:
     """The events at these positions, ascending; neighbours are read together."""
     page = Page([], after)
-    runs: list[list[int]] = []
-    for position in positions:
-        if runs and position - runs[-1][0] < _NEAR:
-            runs[-1].append(position)
-        else:
-            runs.append([position])
-    for run in runs:
-        rows = await store.read(run[0] - 1, run[-1] - run[0] + 1)
-        found = [event for event in rows if event.position in run]
-        page.events += found
-        page.next = run[-1]
-        page.size += sum(len(event.data) for event in found)
-        if page.size >= PAGE_BYTES:
-            break
+    pace = Pace(_NEAR)
+    start = 0
+    while start < len(positions):
+        first = positions[start]
+        end = bisect_left(positions, first + pace.size)
+        rows = await store.read(first - 1, positions[end - 1] - first + 1)
+        here = set(positions[start:end])
+        for event in rows:
+            if event.position in here:
+                page.events.append(event)
+                page.next = event.position
+                page.size += len(event.data)
+                if page.size >= PAGE_BYTES:
+                    return page
+        pace.saw(rows)
+        start = end
     return page
 
 
