@@ -103,6 +103,15 @@ def database(data: str | None) -> Place:
     return place
 
 
+def workspace_of(data: str | None) -> list[str]:
+    """The workspace of the running instance, if there is one and it has one."""
+    try:
+        place = running(data)
+    except (Invalid, Unavailable):
+        return []
+    return [place.workspace] if place.workspace else []
+
+
 def _alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
