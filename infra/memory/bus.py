@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 from events.bus import BusMessage, Handler, Subscription
 from events.errors import DeadlineExceeded, InvalidName, NotFound, ThespisError, TooLarge
+from infra.nats.protocol import encode_headers
 from infra.nats.wire import Called, Receive, Serial
 
 log = logging.getLogger("thespis.bus")
@@ -60,8 +61,13 @@ class MemoryBus:
         self.send(subject, data, headers, reply)
 
     def send(self, subject: str, data: bytes, headers: Mapping[str, str] | None = None, reply: str = "") -> None:
-        """`publish` without waiting. Raises InvalidName for a subject with wildcards or empty tokens, TooLarge."""
+        """`publish` without waiting.
+
+        Raises InvalidName for a subject with wildcards or empty tokens, InvalidData for headers, TooLarge.
+        """
         _check(subject, wildcards=False)
+        if headers:
+            encode_headers(headers)
         if len(data) > MAX_PAYLOAD:
             raise TooLarge(f"{len(data)} bytes for {subject}, the bus takes {MAX_PAYLOAD}")
         message = BusMessage(subject, data, dict(headers or {}), reply)
@@ -106,6 +112,9 @@ class MemoryBus:
         member = _Member(self, subject, queue, receive)
         self._members.append(member)
         return member
+
+    async def settled(self) -> None:
+        """Everything sent so far is on its way already."""
 
     def forget(self, member: _Member) -> None:
         """End a subscription."""

@@ -50,6 +50,7 @@ class Asks:
         """Subscribe, and follow the ownership."""
         self._broadcast = await self._bus.listen("ctl.effects.*", self._on_effect)
         await self.refresh()
+        await self._bus.settled()
         self._task = asyncio.get_running_loop().create_task(self._follow())
 
     async def stop(self) -> None:

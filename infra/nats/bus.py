@@ -47,8 +47,14 @@ class NatsBus:
         self.connection.call(subject, data, headers, timeout, answered, failed)
 
     async def subscribe(self, subject: str, handler: Handler, queue: str = "") -> Subscription:
-        """Receive what matches; the handler runs for one message after the other."""
-        return await self.listen(subject, Serial(handler).receive, queue)
+        """Receive what matches, from when this returns; the handler runs for one message after the other."""
+        subscription = await self.listen(subject, Serial(handler).receive, queue)
+        await self.settled()
+        return subscription
+
+    async def settled(self) -> None:
+        """Wait until everything sent and subscribed so far has reached the server. Raises BusUnavailable."""
+        await self.connection.settled()
 
     async def listen(self, subject: str, receive: Receive, queue: str = "") -> Subscription:
         """`subscribe` with a plain function."""

@@ -150,8 +150,9 @@ class Client:
         self, tenant: str, effect: str, status: str, outcome: bytes | None, by: str, reason: str
     ) -> Answer:
         """Settle an unknown effect; of all hosts the one that owns its actor does it and answers."""
-        raw = None if outcome is None else msgspec.Raw(outcome)
-        arguments = operations.Resolve(effect, status, by, reason, raw)
+        arguments = operations.Resolve(effect, status, by, reason)
+        if outcome:
+            arguments.outcome = msgspec.Raw(outcome)
         return decode_answer(await self._operate("ctl", tenant, "", "resolve", arguments))
 
     async def _operate(

@@ -17,7 +17,8 @@ from nats.aio.transport import TcpTransport
 
 from events.errors import BusUnavailable, DeadlineExceeded, NotFound, ThespisError, TooLarge
 from infra.nats.options import options, redacted
-from infra.nats.protocol import Reader, Receive, publication, status_of
+from infra.nats.protocol import publication, status_of
+from infra.nats.reader import Reader, Receive
 
 log = logging.getLogger("thespis.nats")
 
@@ -135,6 +136,17 @@ class Connection:
     def forget(self, sid: int) -> None:
         """Drop the fast path of a subscription."""
         self._reader.direct.pop(str(sid).encode(), None)
+
+    async def settled(self, timeout: float = 5.0) -> None:
+        """Wait until everything sent and subscribed so far has reached the server. Raises BusUnavailable."""
+        client: Any = self.client
+        pong: asyncio.Future[Any] = self._loop.create_future()
+        try:
+            async with asyncio.timeout(timeout):
+                await client._send_ping(pong)
+                await pong
+        except (TimeoutError, OSError, AttributeError):  # AttributeError: nats-py between two transports
+            raise self.unavailable() from None
 
     # -- requests
 

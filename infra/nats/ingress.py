@@ -83,6 +83,7 @@ class Ingress:
     async def start(self) -> None:
         """Begin to take events."""
         self._subscription = await self._bus.listen("pub.*.>", self._on_event, "thespis")
+        await self._bus.settled()
 
     async def stop(self) -> None:
         """Stop taking events; those taken are still answered."""

@@ -18,11 +18,14 @@ from events.errors import InvalidData, InvalidName
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
+_NOTHING = msgspec.Raw(b"")
+
+
 class _Answer(msgspec.Struct, omit_defaults=True):
     outcome: str
     position: int
     version: int
-    data: msgspec.Raw | None = None
+    data: msgspec.Raw = _NOTHING
     duplicate: bool = False
 
 
@@ -112,7 +115,7 @@ def decode_message(subject: str, headers: Mapping[str, str], body: bytes, now_us
 
 def encode_answer(answer: Answer) -> bytes:
     """The body of a reply."""
-    data = None if answer.data is None else msgspec.Raw(answer.data)
+    data = _NOTHING if answer.data is None else msgspec.Raw(answer.data)
     return _encode(_Answer(answer.outcome, answer.position, answer.version, data, answer.duplicate))
 
 
@@ -122,5 +125,4 @@ def decode_answer(body: bytes) -> Answer:
         found = _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidData(f"the reply is not an answer: {error}") from None
-    data = None if found.data is None else bytes(found.data)
-    return Answer(found.outcome, found.position, found.version, data, found.duplicate)
+    return Answer(found.outcome, found.position, found.version, bytes(found.data) or None, found.duplicate)

@@ -53,14 +53,14 @@ class Fork(msgspec.Struct):
     by: str
 
 
-class Resolve(msgspec.Struct):
+class Resolve(msgspec.Struct, omit_defaults=True):
     """Arguments of `resolve`; it addresses an effect, not an actor."""
 
     effect: str
     status: str
     by: str
     reason: str
-    outcome: msgspec.Raw | None = None
+    outcome: msgspec.Raw = msgspec.Raw(b"")
 
 
 async def _query(actors: Actors, tenant: str, address: str, a: Query) -> bytes:
@@ -84,7 +84,7 @@ async def _fork(actors: Actors, tenant: str, address: str, a: Fork) -> bytes:
 
 
 async def _resolve(actors: Actors, tenant: str, address: str, a: Resolve) -> bytes:
-    outcome = None if a.outcome is None else bytes(a.outcome)
+    outcome = bytes(a.outcome) or None
     return encode_answer(await actors.resolve(tenant, a.effect, a.status, outcome, a.by, a.reason))
 
 
