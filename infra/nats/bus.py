@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 
 from events.bus import BusMessage, Handler, Subscription
-from events.errors import ThespisError
+from events.errors import BusUnavailable, ThespisError
 from infra.nats.connection import Connection
 from infra.nats.protocol import decode_headers
 from infra.nats.wire import Called, Receive, Serial
@@ -49,7 +50,9 @@ class NatsBus:
     async def subscribe(self, subject: str, handler: Handler, queue: str = "") -> Subscription:
         """Receive what matches, from when this returns; the handler runs for one message after the other."""
         subscription = await self.listen(subject, Serial(handler).receive, queue)
-        await self.settled()
+        if self.connected:
+            with suppress(BusUnavailable):  # subscriptions are made again after a reconnect
+                await self.settled()
         return subscription
 
     async def settled(self) -> None:

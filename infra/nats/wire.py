@@ -34,6 +34,10 @@ class Wire(Bus, Protocol):
         """`subscribe` with a plain function."""
         ...
 
+    async def settled(self) -> None:
+        """Wait until everything sent and subscribed so far has reached the broker. Raises BusUnavailable."""
+        ...
+
     def call(self, subject: str, data: bytes, headers: Mapping[str, str] | None, timeout: float, done: Called) -> None:
         """`request` with a callback. Never raises; `timeout` in seconds."""
         ...
