@@ -359,7 +359,7 @@ def _add(draft: Draft, out: Any, id: str, message: Message, first: str, words: V
             draft.cancelled = _and(draft.cancelled, name)
         case _:
             raise BadDefinition(
-                f"{cell.kind.name}: decide returned {type(out).__name__}, neither one of its events nor an output",
+                f"{cell.kind.name}: decide returned {type(out).__name__}, no event of its own and no output",
                 hint="list it in Kind(events=[…]), or return Tell, Ask, Effect, Schedule, Cancel or Reply",
             )
 

@@ -19,17 +19,18 @@ from actors.core.appender import Appender
 from actors.core.cell import Cell, Work
 from actors.core.control import Control
 from actors.core.draft import Draft, Vocabulary, decide_into
-from actors.core.effects import Effects, outcome_id
+from actors.core.effects import Effects
 from actors.core.fold import SYSTEM, Folded
 from actors.core.hand import Hand, NoHand
+from actors.core.handover import Handover
 from actors.core.kind import Kind, Plugin
 from actors.core.loader import Loader
 from actors.core.mailroom import Mailroom
 from actors.core.memory import Memory
-from actors.core.outputs import Outcome
 from actors.core.ownership import Ownership
 from actors.core.port import ActorView, Done
 from actors.core.router import Router
+from actors.core.sources import Sources
 from actors.core.supervision import Supervision, parked
 from actors.core.timers import Timers
 from actors.core.verdicts import Verdicts
@@ -52,14 +53,10 @@ from events.registry import Registry
 from events.store import (
     Append,
     Appended,
-    Effect,
-    EffectChange,
     EventStore,
     Loaded,
     Mail,
-    MailKey,
     Status,
-    Timer,
 )
 from events.system import SYSTEM_EVENTS, ActorParked, ActorResumed
 
@@ -139,16 +136,17 @@ class Host:
         self._stopping = False
         self.waiting_here = 0
         self._room: asyncio.Future[None] | None = None
-        self._idle: dict[asyncio.Future[None], list[Cell]] = {}
         self.appender = Appender(store, self._on_batch)
         self.loader = Loader(store, self._on_loaded)
-        self.mailroom = Mailroom(store, self._take_mail, self._wait_for_room)
-        self.timers = Timers(store, now, self._fire)
+        self.sources = Sources(self)
+        self.handover = Handover(self)
+        self.mailroom = Mailroom(store, self.sources.take_mail, self._wait_for_room)
+        self.timers = Timers(store, now, self.sources.fire)
         self.ownership = Ownership(
-            store, self.id, ttl=self.settings.lease_ttl, info=info, gained=self._gained, lost=self._lost
+            store, self.id, ttl=self.settings.lease_ttl, info=info, gained=self.handover.gained, lost=self.handover.lost
         )
         effect_kinds = {kind.name: kind for kind in plugin.effects}
-        self.effects = Effects(store, effect_kinds, self.ownership.owned, self._settle, self._record)
+        self.effects = Effects(store, effect_kinds, self.ownership.owned, self.sources.settle, self.sources.record)
         self.memory = Memory(self)
         self.supervision = Supervision(self)
         self.verdicts = Verdicts(self)
@@ -412,8 +410,8 @@ class Host:
             self._wake_routers(batch)
         for listener in self.listeners:
             listener(batch, appended)
-        if self._idle:
-            self._check_idle()
+        if self.handover.leaving:
+            self.handover.check_idle()
 
     def _not_a_fact(self, message: Message) -> ThespisError | None:
         """Why an event from outside is not taken: it claims to be the kernel's, or does not fit its registered type."""
@@ -468,109 +466,9 @@ class Host:
             work = self.take(cell)
             self.supervision.park(cell, work, "its history cannot be folded", f"{type(error).__name__}: {error}")
 
-    # -- where messages come from
-
-    def _take_mail(self, mail: Mail) -> None:
-        cell = self.cell(mail.tenant, mail.stream, mail.partition)
-        if cell is None:
-            log.error("%s has mail, but its kind does not run here", mail.stream)
-            return
-        key = MailKey(mail.partition, mail.position, mail.ordinal)
-        if cell.backlog is not None:
-            cell.seen = key
-            return
-        queue = cell.queue
-        if queue is not None and len(queue) >= self.settings.queue_limit:
-            last = next((w.mail for w in reversed(queue) if w.mail is not None), None)
-            cell.backlog = last or MailKey(mail.partition, 0, 0)
-            cell.seen = key
-            return
-        self.enqueue(cell, Work(_message(mail), mail=key))
-
-    def take_backlog(self, cell: Cell, mails: Sequence[Mail]) -> MailKey | None:
-        """Enqueue tells that waited in the store only; returns the place of the last one."""
-        key: MailKey | None = None
-        for mail in mails:
-            key = MailKey(mail.partition, mail.position, mail.ordinal)
-            self.enqueue(cell, Work(_message(mail), mail=key))
-        return key
-
-    def _fire(self, timer: Timer) -> None:
-        cell = self.cell(timer.tenant, timer.stream, timer.partition)
-        if cell is None:
-            return
-        message = Message(
-            timer.id, timer.type, timer.stream, timer.tenant, timer.data, timer.stream, max(timer.due, self.now()),
-            timer.causation, timer.correlation, schema=timer.schema,
-        )  # fmt: skip
-        self.enqueue(cell, Work(message, timer=(timer.name, timer.id)))
-
-    def _settle(self, effect: Effect, outcome: Outcome, change: EffectChange, note: object) -> None:
-        cell = self.cell(effect.tenant, effect.stream, effect.partition)
-        if cell is None:
-            return
-        message = Message(
-            outcome_id(effect, change.attempt, change.status), "Outcome", effect.stream, effect.tenant,
-            _encode(outcome), f"effect:{effect.kind}", self.now(), effect.causation, effect.correlation,
-            trace=effect.trace,
-        )  # fmt: skip
-        self.enqueue(cell, Work(message, change=change, note=note))
-
-    async def _record(self, effect: Effect, change: EffectChange) -> bool:
-        epoch = self.ownership.owned.get(effect.partition)
-        if epoch is None:
-            return False
-        row = Append(effect.tenant, f"effect/{effect.id}", effect.partition, epoch, 0, changes=[change])
-        verdict, _ = await self.appender.append(row)
-        return verdict.status is Status.WRITTEN
-
-    # -- ownership
-
-    def _gained(self, epochs: dict[int, int]) -> None:
-        self.mailroom.acquired(epochs)
-        self.timers.acquired(epochs)
-        self.effects.acquired(epochs)
-        for router in self.routers:
-            router.wake()
-
-    async def _lost(self, partitions: Sequence[int], graceful: bool) -> None:
-        lost = set(partitions)
-        self.mailroom.lost(lost)
-        self.timers.lost(lost)
-        cells = [c for cells in self.cells.values() for c in cells.values() if c.partition in lost]
-        if graceful:
-            busy = [cell for cell in cells if cell.busy]
-            for cell in cells:
-                self.supervision.turn_away(cell, lambda: NotOwned("the partition is moving to another host"))
-            if busy:
-                future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-                self._idle[future] = busy
-                try:
-                    async with asyncio.timeout(0.4):
-                        await future
-                except TimeoutError:
-                    self._idle.pop(future, None)
-            await self.memory.remember(cells)
-        for cell in cells:
-            self.supervision.drop(cell, NotOwned(f"{cell.address} moved to another host"))
-
-    def _check_idle(self) -> None:
-        for future, cells in list(self._idle.items()):
-            if not any(cell.busy for cell in cells):
-                del self._idle[future]
-                if not future.done():
-                    future.set_result(None)
-
     def _wait_for_room(self) -> asyncio.Future[None] | None:
         if self.waiting_here < self.settings.host_limit // 2:
             return None
         if self._room is None:
             self._room = asyncio.get_running_loop().create_future()
         return self._room
-
-
-def _message(mail: Mail) -> Message:
-    return Message(
-        mail.id, mail.type, mail.stream, mail.tenant, mail.data, mail.sender, mail.time, mail.causation,
-        mail.correlation, None, mail.schema, b"", mail.trace, mail.meta,
-    )  # fmt: skip

@@ -117,7 +117,7 @@ class Memory:
             except ThespisError:
                 await asyncio.sleep(0.2)
                 continue
-            last = host.take_backlog(cell, mails)
+            last = host.sources.take_backlog(cell, mails)
             newest = cell.seen
             if len(mails) < limit and (newest is None or (last is not None and _at_or_after(last, newest))):
                 cell.backlog = cell.seen = None

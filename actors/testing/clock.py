@@ -53,6 +53,7 @@ class VirtualClock:
         self._start = start
 
     def __call__(self) -> int:
+        """Microseconds since 1970 (UTC)."""
         return self._start + int(asyncio.get_running_loop().time() * 1_000_000)
 
     def shift(self, seconds: float) -> None:
