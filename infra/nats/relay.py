@@ -20,7 +20,7 @@ import msgspec
 
 from events.envelope import Event
 from events.errors import ThespisError
-from events.store import Append, Appended, EventStore, Status
+from events.store import EventStore
 from infra.nats import facts
 from infra.nats.backoff import Backoff
 from infra.nats.connection import Connection, Listening
@@ -128,35 +128,6 @@ class Relay:
             fed.clear()
         fed.extend(events)
         self.wake(events[-1].position)
-
-    def appended(self, batch: Sequence[Append], outcome: Appended) -> None:
-        """`committed`, for what the kernel calls after each commit: the batch of appends and its outcome."""
-        events: list[Event] = []
-        position = outcome.before
-        for append, verdict in zip(batch, outcome.verdicts, strict=True):
-            if verdict.status is Status.WRITTEN:
-                for offset, new in enumerate(append.events, 1):
-                    position += 1
-                    events.append(
-                        Event(
-                            position,
-                            append.tenant,
-                            append.stream,
-                            append.expected + offset,
-                            new.id,
-                            new.type,
-                            new.schema,
-                            new.data,
-                            new.causation,
-                            new.correlation,
-                            append.epoch or 0,
-                            outcome.recorded_at,
-                            new.trace,
-                            new.meta,
-                            new.hash,
-                        )
-                    )
-        self.committed(events)
 
     async def reached(self, position: int) -> None:
         """Wait until `position` is on the stream."""
