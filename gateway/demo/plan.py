@@ -42,9 +42,9 @@ def plan(seed: int, transfers: int, accounts: int) -> Plan:
     closing: list[Step] = []
     for number, name in enumerate(names):
         limit = DEPOSIT + 50 if number % 25 == 3 else None
-        opening.append(Step(name, "Open", {"deposit": DEPOSIT, "limit": limit}, f"demo {seed} open"))
+        opening.append(Step(name, "Open", {"deposit": DEPOSIT, "limit": limit}, f"demo-{seed}-open"))
         if number % 40 == 7:
-            closing.append(Step(name, "Close", {}, f"demo {seed} close"))
+            closing.append(Step(name, "Close", {}, f"demo-{seed}-close"))
     steps: list[Step] = []
     asked: dict[str, Acknowledged] = {}
     for number in range(1, transfers + 1):
@@ -52,7 +52,7 @@ def plan(seed: int, transfers: int, accounts: int) -> Plan:
         amount = random.randint(1, DEPOSIT // 2)
         name = f"transfer/{seed}-{number:06d}"
         steps.append(
-            Step(name, "Transfer", {"source": source, "target": target, "amount": amount}, f"demo {seed} transfer")
+            Step(name, "Transfer", {"source": source, "target": target, "amount": amount}, f"demo-{seed}-transfer")
         )
         asked[name] = Acknowledged(source, target, amount)
     return Plan(opening, closing, steps, asked)

@@ -207,7 +207,7 @@ async def _deposit(world: World, number: int, seed: int, accounts: int) -> int:
     """While transfers go on, money comes from outside, too; returns how often it was taken."""
     taken: list[Answer] = []
     steps = [
-        Step(f"account/{number % accounts + 1:05d}", "Deposit", {"amount": 7}, f"demo {seed} deposit {number}")
+        Step(f"account/{number % accounts + 1:05d}", "Deposit", {"amount": 7}, f"deposit-{number}")
         for number in range(number)
     ]
     await asyncio.gather(*(world.ask(step, taken.append, world.random.uniform(0.0, 8.0)) for step in steps))
