@@ -20,6 +20,6 @@ def link(
     causation: str,
     data: bytes,
 ) -> bytes:
-    """SHA-256 over the previous hash and the event's identity and data. What the log assigns (position, time) is outside."""
+    """SHA-256 over the previous hash and the event's identity and data, without what the log assigns."""
     head = f"{tenant}\0{stream}\0{version}\0{id}\0{type}\0{schema}\0{causation}\0"
     return sha256(previous + head.encode() + data).digest()

@@ -71,6 +71,7 @@ _MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+\s*(?:;.*)
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:)(\d\d)(?:\.\d+)?(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)")
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 _HEADER_UNSAFE = re.compile(r'[^!#$&-~]|["%]')
 _PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
 _CORE = frozenset({"specversion", "id", "source", "type", "time", "subject", "datacontenttype", "dataschema"})
@@ -303,12 +304,12 @@ def _check_depth(data: bytes, limit: int, what: str) -> None:
     if data.count(b"[") + data.count(b"{") <= limit:
         return
     depth = 0
-    for byte in _STRINGS.sub(b"", data):
+    for byte in _STRINGS.sub(b"", data).translate(None, _NO_BRACKETS):
         if byte in b"[{":
             depth += 1
             if depth > limit:
                 raise InvalidData(f"{what} is nested more than {limit} levels deep")
-        elif byte in b"]}":
+        else:
             depth -= 1
 
 

@@ -71,7 +71,7 @@ class Registry:
             if old.struct is not new.struct or old.schema != new.schema:
                 raise BadDefinition(
                     f"two types are named {new.name}: {old.struct.__module__}.{old.struct.__qualname__} "
-                    f"(schema {old.schema}) and {new.struct.__module__}.{new.struct.__qualname__} (schema {new.schema})",
+                    f"(schema {old.schema}), {new.struct.__module__}.{new.struct.__qualname__} (schema {new.schema})",
                     hint="give one of them another name with versioned(..., name=…)",
                 )
             return old

@@ -88,15 +88,17 @@ class Routed(msgspec.Struct, frozen=True):
     tells: int
 
 
-SYSTEM_EVENTS = [
+KERNEL_EVENTS = [
     ActorParked,
     ActorResumed,
     MessageRefused,
     MessageHandled,
-    DeadLettered,
     EffectUnknown,
     EffectResolved,
     Forked,
     ForkMadeLive,
-    Routed,
 ]
+"""What may stand in any actor's stream; the kernel folds it, user code never sees it."""
+
+SYSTEM_EVENTS = [*KERNEL_EVENTS, DeadLettered, Routed]
+"""Every event type that is not the users': no one from outside may publish one."""

@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -37,6 +38,7 @@ from infra.nats.doorbell import Doorbell
 from infra.nats.ingress import Ingress
 from infra.nats.provision import Retention
 from infra.nats.relay import Relay
+from infra.nats.spool import Spool
 from infra.postgres.connection import Links
 from infra.postgres.migrate import migrate
 from infra.postgres.projections import open_read_models
@@ -47,6 +49,8 @@ from projections import PROJECTIONS, Projector, singleton_address
 log = logging.getLogger("thespis.process")
 
 RELAY = "system/relay"
+COMINGS = "ctl.hosts"
+"""Rung when a host has joined or left, so that the others look at once."""
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -177,7 +181,7 @@ async def running(options: Options) -> AsyncGenerator[Server]:
             projector.wake(appended.head)
 
         host.listeners.append(committed)
-        host.effects.late = lambda effect, status, outcome: _late(client, effect, status, outcome)
+        host.effects.late = partial(_late, client)
 
         door = Door(
             client=client,
@@ -193,13 +197,18 @@ async def running(options: Options) -> AsyncGenerator[Server]:
         server = Server(door, options.settings)
         asks = Asks(bus, host)
         ingress = Ingress(bus, client)
+        spool = Spool(connection, client, host)
 
         await _start(stack, doorbell.start, doorbell.stop)
+        comings = await bus.listen(COMINGS, lambda _message: host.ownership.hurry())
+        stack.push_async_callback(comings.stop)
         await _start(stack, singletons.start, singletons.stop)
         await _start(stack, server.start, server.stop)
-        await _start(stack, host.start, host.stop)
+        await _start(stack, host.start, lambda: _leave(host, bus))
+        bus.send(COMINGS, b"")
         await _start(stack, asks.start, asks.stop)
         await _start(stack, ingress.start, ingress.stop)
+        await _start(stack, spool.start, spool.stop)
         yield server
 
 
@@ -239,7 +248,7 @@ def run(*, port: int | None, listen: str | None, workspaces: Sequence[Path], dat
 
 
 def quieten_gc() -> None:
-    """Most of what a host makes dies by reference count; looking for cycles as often as Python does costs half of it."""
+    """Most of what a host makes dies by reference count; looking for cycles as often as Python does is costly."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
@@ -250,6 +259,13 @@ async def _start(
 ) -> None:
     stack.push_async_callback(stop)
     await start()
+
+
+async def _leave(host: Host, bus: NatsBus) -> None:
+    """Hand over, and let the others know that there is something to take."""
+    await host.stop()
+    with contextlib.suppress(ThespisError):
+        bus.send(COMINGS, b"")
 
 
 async def _late(client: Client, effect: Effect, status: str, outcome: bytes) -> None:

@@ -342,10 +342,9 @@ def _add(draft: Draft, out: Any, id: str, message: Message, first: str, words: V
                     hint=f"known effect kinds: {', '.join(sorted(words.effects)) or 'none'}; add an EffectKind",
                 )
             body = _encode(EffectBody(ref, msgspec.Raw(_body(data))))
-            draft.effects = _and(draft.effects, 
-                NewEffect(id, kind, effect_class, key or id, body, message.time, first, message.correlation or message.id,
-                          message.trace)
-            )  # fmt: skip
+            correlation = message.correlation or message.id
+            effect = NewEffect(id, kind, effect_class, key or id, body, message.time, first, correlation, message.trace)
+            draft.effects = _and(draft.effects, effect)
         case Schedule(name, data, after, at, type_):
             if (after is None) == (at is None):
                 raise BadDefinition(f"{cell.address}: Schedule({name!r}) needs either after or at")

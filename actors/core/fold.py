@@ -13,9 +13,9 @@ from events.chain import GENESIS
 from events.errors import InvalidData, Unserved
 from events.registry import Registry
 from events.store import Loaded
-from events.system import SYSTEM_EVENTS, ActorParked, ActorResumed, Forked, ForkMadeLive
+from events.system import KERNEL_EVENTS, ActorParked, ActorResumed, Forked, ForkMadeLive
 
-SYSTEM = Registry(SYSTEM_EVENTS)
+KERNEL = Registry(KERNEL_EVENTS)
 
 
 class Folded(msgspec.Struct):
@@ -49,8 +49,8 @@ def fold(kind: Kind, folded: Folded, events: Iterable[tuple[int, str, int, bytes
         if decode is None:
             decode = decoder(name, schema)
             if decode is None:
-                if name in SYSTEM:
-                    apply_system(folded, SYSTEM.decode(name, schema, data))
+                if name in KERNEL:
+                    apply_system(folded, KERNEL.decode(name, schema, data))
                     continue
                 if kind.accepts_any:
                     state = evolve(state, name)

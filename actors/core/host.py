@@ -20,7 +20,7 @@ from actors.core.cell import Cell, Work
 from actors.core.control import Control
 from actors.core.draft import Draft, Vocabulary, decide_into
 from actors.core.effects import Effects
-from actors.core.fold import SYSTEM, Folded
+from actors.core.fold import Folded
 from actors.core.hand import Hand, NoHand
 from actors.core.handover import Handover
 from actors.core.kind import Kind, Plugin
@@ -86,6 +86,12 @@ class Settings(msgspec.Struct, frozen=True):
 
 RESERVED = frozenset(("effect", "host", "router", "system"))
 """First parts of addresses that the kernel uses itself."""
+
+
+SPOOL = "system/spool"
+"""Sender of the dead letters that the spool has recorded."""
+
+_RESERVED_TYPES = frozenset(type_.__name__ for type_ in SYSTEM_EVENTS)
 
 
 def wall_clock() -> int:
@@ -415,7 +421,7 @@ class Host:
 
     def _not_a_fact(self, message: Message) -> ThespisError | None:
         """Why an event from outside is not taken: it claims to be the kernel's, or does not fit its registered type."""
-        if message.type in SYSTEM:
+        if message.type in _RESERVED_TYPES and message.sender != SPOOL:
             return Forbidden(f"{message.type} is an event of the kernel", hint="choose another type")
         if message.type in self.registry:
             try:

@@ -53,7 +53,7 @@ class Actors(Protocol):
         ...
 
     async def ask(self, message: Message) -> Answer:
-        """`deliver` for those who can wait: raises what `deliver` reports, and DeadlineExceeded at `message.deadline`."""
+        """`deliver` for those who can wait: raises what it reports, and DeadlineExceeded at `message.deadline`."""
         ...
 
     async def query(self, tenant: str, address: str, question: str, body: bytes) -> bytes:

@@ -59,9 +59,10 @@ class Sources:
         cell = self._host.cell(timer.tenant, timer.stream, timer.partition)
         if cell is None:
             return
+        at = max(timer.due, self._host.now())
         message = Message(
-            timer.id, timer.type, timer.stream, timer.tenant, timer.data, timer.stream, max(timer.due, self._host.now()),
-            timer.causation, timer.correlation, schema=timer.schema,
+            timer.id, timer.type, timer.stream, timer.tenant, timer.data, timer.stream, at, timer.causation,
+            timer.correlation, schema=timer.schema,
         )  # fmt: skip
         self._host.enqueue(cell, Work(message, timer=(timer.name, timer.id)))
 
