@@ -20,7 +20,7 @@ from events.store import EventStore
 from gateway.demo.host import HostProcess
 from gateway.demo.plan import Plan, Step, plan
 from gateway.demo.proof import LedgerProof
-from gateway.demo.traffic import PATIENCE, Traffic
+from gateway.demo.traffic import PATIENCE, Traffic, together
 from gateway.proof import Check, LogProof, verdict, witness
 from infra.embedded.servers import EmbeddedServers
 from infra.postgres.store import open_store
@@ -83,10 +83,7 @@ async def demo(
         if await store.head():
             raise Conflict(f"{directory} holds a log already", hint="the demo wants a directory of its own")
         traffic = await stack.enter_async_context(Traffic([host.url]))
-        try:
-            report = await _play(host, store, traffic, plan(seed, transfers, accounts), kills, seed, out)
-        except BaseExceptionGroup as group:
-            raise _first(group) from group
+        report = await _play(host, store, traffic, plan(seed, transfers, accounts), kills, seed, out)
     _print(report, out)
     return report
 
@@ -109,9 +106,7 @@ async def _play(
             progress.advance(moving)
             killer.acknowledged()
 
-        async with asyncio.TaskGroup() as group:
-            group.create_task(killer.run())
-            group.create_task(traffic.run(todo.transfers, told))
+        await together(killer.run(), traffic.run(todo.transfers, told))
         ending = progress.add_task("ended", total=len(todo.transfers))
         head = await ended(store, len(todo.transfers), lambda count: progress.update(ending, completed=count))
     seconds = monotonic() - began
@@ -132,14 +127,6 @@ async def _play(
         outages=killer.outages,
         checks=checks,
     )
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Of clients that failed together, one is enough to say why."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
 
 
 class Killer:

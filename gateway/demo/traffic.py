@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from events.errors import Refused
@@ -62,9 +62,7 @@ class Traffic:
                 if told is not None:
                     told(step, answer)
 
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(self._width, len(steps))):
-                group.create_task(client())
+        await together(*(client() for _ in range(min(self._width, len(steps)))))
 
     async def rows(self, projection: str, wait: int) -> list[dict[str, Any]]:
         """All rows of a projection, once it has folded in the position `wait`."""
@@ -80,6 +78,17 @@ class Traffic:
     async def _page(self, projection: str, query: dict[str, Any]) -> dict[str, Any]:
         address = path("projections", projection)
         return await retrying(lambda: self._apis[0].get(address, query), patience=PATIENCE, reached=True, pause=_soon)
+
+
+async def together(*work: Coroutine[Any, Any, None]) -> None:
+    """All at once. The first error ends the others and is raised as it is."""
+    tasks = [asyncio.create_task(one) for one in work]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _soon(seconds: float) -> None:
