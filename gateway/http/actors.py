@@ -7,6 +7,7 @@ from aiohttp import web
 
 from events.address import split
 from events.envelope import Answer
+from events.errors import NotFound, Unserved
 from gateway.http import body
 from gateway.http.commands import target
 from gateway.http.models import ForkIn, ParkIn, ResolveIn, ResumeIn
@@ -15,7 +16,13 @@ from gateway.http.route import Call, answer
 
 async def show(call: Call) -> web.Response:
     """An actor's committed state, now or at a version. Whoever has no history does not exist: NotFound."""
-    view = await call.door.client.view(call.tenant, target(call), call.query.at)
+    address = target(call)
+    try:
+        view = await call.door.client.view(call.tenant, address, call.query.at)
+    except Unserved:
+        if await call.door.store.read_stream(call.tenant, address, limit=1):
+            raise
+        raise NotFound(f"{address} has no history", hint="GET /v1/actors lists those that have") from None
     out = {
         "address": view.address,
         "kind": view.kind,

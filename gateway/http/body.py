@@ -18,6 +18,7 @@ from gateway.problems import BodyTimeout, UnsupportedMediaType
 M = TypeVar("M", bound=BaseModel)
 
 _decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
 
 
 async def read(request: web.Request, limit: int, timeout: float) -> bytes:
@@ -77,7 +78,9 @@ def check_json(body: bytes, max_depth: int) -> Any:
         raise InvalidData(f"the body is not UTF-8: byte {error.start} is 0x{body[error.start]:02x}") from None
     try:
         value = _decode(body)
-        json.loads(text, object_pairs_hook=_no_duplicates)
+        if _encode(value) != msgspec.json.format(body, indent=-1):
+            # Not what we would write ourselves: perhaps escapes or numbers in another form, perhaps a member too many.
+            json.loads(text, object_pairs_hook=_no_duplicates)
     except (msgspec.DecodeError, json.JSONDecodeError) as error:
         raise InvalidData(f"the body is not JSON: {error}") from None
     except RecursionError:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 from aiohttp import web
 
 from events.cloudevents import rfc3339
+from events.errors import NotFound
 from gateway.http.projections import reach
 from gateway.http.route import Call, answer
 from projections.lineage import MAX_NODES, Node, lineage
@@ -21,13 +23,13 @@ async def show(call: Call) -> web.Response:
     query, door = call.query, call.door
     position = query.wait if query.wait is not None else await door.store.head()
     await reach(call, "lineage", position)
-    found = await lineage(
-        door.models,
-        call.tenant,
-        call.path("event_id"),
-        source=query.source,
-        nodes=min(query.limit or call.settings.max_page, MAX_NODES),
-    )
+    id = call.path("event_id")
+    nodes = min(query.limit or call.settings.max_page, MAX_NODES)
+    try:
+        found = await lineage(door.models, call.tenant, id, source=query.source, nodes=nodes)
+    except NotFound as error:
+        hint = f"if it is a message's id, see what it led to with GET /v1/events?correlation={quote(id)}"
+        raise NotFound(error.message, hint=hint) from None
     return answer(
         {
             "event": _node(found.event),

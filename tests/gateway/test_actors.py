@@ -155,6 +155,8 @@ async def test_an_actor_without_history_does_not_exist(site: Site) -> None:
     await site.ask("counter/one", {"amount": 1})
     status, _, body = await site.call("GET", "/v1/actors/counter/one?at=9")
     assert status in (400, 404)
+    status, _, body = await site.call("GET", "/v1/actors/nobody/one")
+    assert (status, body["code"]) == (404, "not-found")
     status, _, body = await site.call("GET", "/v1/actors/counter/two%20words")
     assert (status, body["code"]) == (400, "invalid-name")
 
