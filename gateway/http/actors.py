@@ -7,7 +7,7 @@ from aiohttp import web
 
 from events.address import split
 from events.envelope import Answer
-from events.errors import NotFound, Unserved
+from events.errors import NotFound, UnknownType, Unserved
 from gateway.http import body
 from gateway.http.commands import target
 from gateway.http.models import ForkIn, ParkIn, ResolveIn, ResumeIn
@@ -19,9 +19,9 @@ async def show(call: Call) -> web.Response:
     address = target(call)
     try:
         view = await call.door.client.view(call.tenant, address, call.query.at)
-    except Unserved:
+    except (Unserved, UnknownType) as error:
         if await call.door.store.read_stream(call.tenant, address, limit=1):
-            raise
+            raise Unserved(f"no host here can fold {address}: {error.message}") from None
         raise NotFound(f"{address} has no history", hint="GET /v1/actors lists those that have") from None
     out = {
         "address": view.address,
