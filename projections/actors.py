@@ -28,7 +28,7 @@ ACTORS = Table(
         "forked_at": int | None,
     },
     key=("tenant", "address"),
-    indexes=[("tenant", "kind", "address"), ("tenant", "last_position"), ("tenant", "parked_at")],
+    indexes=[("kind", "tenant", "address"), ("last_position", "tenant"), ("parked_at", "tenant")],
 )
 
 

@@ -29,7 +29,7 @@ LINEAGE = Table(
         "time": int,
     },
     key=("tenant", "position"),
-    indexes=[("tenant", "id"), ("tenant", "ce_id"), ("tenant", "parent", "position")],
+    indexes=[("id", "tenant"), ("ce_id", "tenant"), ("parent", "tenant", "position")],
 )
 """`id` is the log's: `source id` for an event from outside, whose own CloudEvent id is `ce_id`. `parent` is the id of
 the event it came from, or of the message when that came from outside."""

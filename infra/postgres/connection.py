@@ -119,12 +119,16 @@ class Link:
         connection = self._connection
         if connection is not None and not connection.is_closed():
             return connection
+        ready = False
         try:
-            connection = await connect(self.dsn, self._name)
+            self._connection = connection = await connect(self.dsn, self._name)
             await connection.fetch(_SETTINGS, f"{int(self._timeout * 1000)}ms")
+            ready = True
         except FAILURES as error:
             raise translated(error, self.place) from error
-        self._connection = connection
+        finally:
+            if not ready:  # cancelled half-way, too: nobody may be given a connection without its settings
+                self.drop()
         return connection
 
     @property

@@ -26,7 +26,12 @@ _plain = msgspec.json.Decoder().decode
 _FAILED: Final = object()
 _SKIPPED: Final = object()
 
-Decode = Callable[[Event], Any]
+
+def _unknown(schema: int) -> Callable[[bytes], Any]:
+    def refuse(data: bytes) -> Any:
+        raise ValueError(f"schema version {schema} is not known to this projection")
+
+    return refuse
 
 
 class Fold:
@@ -39,7 +44,8 @@ class Fold:
         self.poisoned: list[Poisoned] = []
         self.held: list[Held] = []
         self._failures: dict[int, Exception] = {}
-        self._decoders = {t: _plain for t in projection.types if isinstance(t, str)}
+        self._decoders: dict[tuple[str, int], Callable[[bytes], Any]] = {}
+        self._names = {t for t in projection.types if isinstance(t, str)}
         self._registry = Registry(t for t in projection.types if not isinstance(t, str))
 
     def prepare(self, events: Sequence[Event]) -> tuple[list[Any], dict[str, dict[Key, None]]]:
@@ -48,42 +54,44 @@ class Fold:
         missing: dict[str, dict[Key, None]] = {}
         keys = self.projection.keys
         if keys is not None:
-            note = self.rows.missing
+            caches = self.rows.caches()
             for event, value in zip(events, data, strict=True):
                 if value is _FAILED or value is _SKIPPED:
                     continue
                 try:
-                    note(keys(event, value), missing)
+                    for table, key in keys(event, value):
+                        if key not in caches[table.name]:
+                            missing.setdefault(table.name, {})[key] = None
                 except Exception as error:
                     self._failures[event.position] = error
         return data, missing
 
     def _decode(self, event: Event) -> Any:
-        name = event.type
-        plain = self._decoders.get(name)
+        decoder = self._decoders.get((event.type, event.schema)) or self._decoder(event)
+        if decoder is None:
+            return None
         try:
-            if plain is not None:
-                return plain(event.data)
-            decoder = self._registry.decoder(name, event.schema)
-            if decoder is not None:
-                return decoder(event.data)
+            return decoder(event.data)
         except Exception as error:
-            return self._undecodable(event, InvalidData(f"{name}: {error}"))
-        if name in self._registry:
-            return self._undecodable(
-                event, InvalidData(f"{name}: schema version {event.schema} is not known to this projection")
-            )
-        return None
+            if self.projection.undecodable == "skip":
+                return _SKIPPED
+            self._failures[event.position] = InvalidData(f"{event.type}: {error}")
+            return _FAILED
 
-    def _undecodable(self, event: Event, error: Exception) -> Any:
-        if self.projection.undecodable == "skip":
-            return _SKIPPED
-        self._failures[event.position] = error
-        return _FAILED
+    def _decoder(self, event: Event) -> Callable[[bytes], Any] | None:
+        name, schema = event.type, event.schema
+        if name in self._names:
+            found = _plain
+        elif name in self._registry:
+            found = self._registry.decoder(name, schema) or _unknown(schema)
+        else:
+            return None
+        self._decoders[name, schema] = found
+        return found
 
     def apply(self, events: Sequence[Event], data: Sequence[Any]) -> None:
         """Fold prepared events in order. What fails is undone and parks its key; what is parked is held."""
-        apply, rows, accept = self.projection.apply, self.rows, self.rows.accept
+        apply, rows, accept = self.projection.apply, self.rows, self.rows.journal.clear
         failures = self._failures
         for event, value in zip(events, data, strict=True):
             if self.parked and self._hold(event):
@@ -100,8 +108,7 @@ class Fold:
             except Exception as error:
                 rows.undo()
                 self.park(event, error)
-            else:
-                accept()
+            accept()
 
     def key_of(self, event: Event) -> str:
         """The event's parking key; one that cannot be computed parks the whole projection."""
@@ -129,10 +136,14 @@ class Fold:
         """What to store. Raises InvalidData when a row does not fit its table."""
         return Commit(cursor, self.rows.changes(), tuple(self.poisoned), tuple(self.held))
 
-    def settle(self) -> None:
-        """The commit is stored."""
-        self.rows.settle(CACHED_ROWS)
+    def hand_over(self) -> None:
+        """The commit is on its way; what comes now belongs to the next one."""
+        self.rows.hand_over()
         self._clear()
+
+    def settle(self) -> None:
+        """What was handed over is stored. Call it between batches."""
+        self.rows.settle(CACHED_ROWS)
 
     def forget(self, parked: Iterable[str]) -> None:
         """Start again from what is stored."""

@@ -17,7 +17,7 @@ from projections.core.port import Build, ParkedKey, ReadModelStore, Source
 
 log = logging.getLogger("thespis.projections")
 
-BATCH: Final = 5_000
+BATCH: Final = 10_000
 """Positions folded into one transaction while catching up."""
 POLL: Final = 1.0
 """Seconds between looks at the log when no doorbell rings."""
@@ -126,21 +126,21 @@ class Projector:
                         await follower.reached(position, 0.25)
                         if follower.cursor >= position:
                             return follower.cursor
-                    cursor = (await self._live(name, follower)).cursor
+                    cursor = (await self._live(name)).cursor
                     if cursor >= position:
                         return cursor
                     await asyncio.sleep(0.01)
         except TimeoutError:
             raise DeadlineExceeded(f"projection {name} has not reached position {position} in {timeout:g} s") from None
 
-    async def _live(self, name: str, follower: Follower | None) -> Build:
+    async def _live(self, name: str) -> Build:
         while True:
             try:
                 return await live_build(self._store, name)
             except NotFound:
-                if follower is None:
+                if name not in self.projections:
                     raise
-                await asyncio.sleep(0.01)  # it runs here and is just being made
+                await asyncio.sleep(0.01)  # whoever runs it is just making it
 
     async def rebuild(self, name: str) -> Build:
         """Begin a new build beside the live one; it takes its place once it has caught up. Raises NotFound."""

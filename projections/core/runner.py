@@ -12,15 +12,18 @@ from events.envelope import Event
 from events.errors import Corrupt, InvalidData, ThespisError
 from projections.core.definition import Projection
 from projections.core.fold import Fold
+from projections.core.pages import Pages, forget_outcome
 from projections.core.port import Build, Commit, ReadModelStore, Source
 
 log = logging.getLogger("thespis.projections")
 
 CHUNK: Final = 1_000
 """Events folded before the event loop gets a turn."""
-MAX_SPAN: Final = 200_000
-"""Positions one read may cover when only some types are wanted."""
+PIPELINED: Final = 8
+"""Pages folded before others get their turn with the build."""
 SWAP_TRIES: Final = 50
+LOUD: Final = 10
+"""Parked keys of one batch that are logged one by one."""
 MAX_BACKOFF: Final = 5.0
 """Seconds."""
 
@@ -60,16 +63,16 @@ class Runner:
         self._source = source
         self._store = store
         self._batch = batch
-        self._span = batch
+        self._pages = Pages(projection, source, batch)
         self._poll = poll
         self._committed = committed
         self._fold = Fold(projection)
+        self._careful = 0
+        """Up to this position pages are stored one by one: in one of them is a row that does not fit."""
         self._stale = True
+        self._failures = 0
+        """In a row, without anything stored in between."""
         self._bell = asyncio.Event()
-        self._ahead: tuple[int, int, asyncio.Task[list[Event]]] | None = None
-        names = projection.type_names
-        self._types = None if projection.every else names
-        self._data_of = names if projection.every and "data" not in (projection.reads or ("data",)) else None
 
     def wake(self) -> None:
         """There may be something to fold."""
@@ -77,30 +80,29 @@ class Runner:
 
     def forget(self) -> None:
         """Start again from what is stored: something failed, or somebody else wrote."""
-        self._drop_ahead()
+        self._pages.drop()
         self._stale = True
 
     async def run(self) -> None:
         """Fold until retired (returns) or cancelled."""
-        failures = 0
         try:
             while True:
                 try:
                     busy = await self._work()
-                    self.error, failures = "", 0
+                    self.error, self._failures = "", 0
                 except Retired:
                     return
                 except Exception as error:
                     self.forget()
-                    failures += 1
+                    self._failures += 1
                     if not isinstance(error, Moved):
                         self._complain(error)
-                    await self._rest(min(0.05 * 2**failures, MAX_BACKOFF))
+                    await self._rest(min(self._poll * 0.05 * 2 ** min(self._failures, 10), MAX_BACKOFF))
                     continue
                 if not busy:
                     await self._rest(self._poll)
         finally:
-            self._drop_ahead()
+            self._pages.drop()
 
     def _complain(self, error: Exception) -> None:
         text = f"{type(error).__name__}: {error}"
@@ -122,32 +124,34 @@ class Runner:
                 await self._reload()
             if self.build.cursor >= self.head:
                 self.head = await self._source.head()
-            if self.build.cursor < self.head:
-                await self._step()
-                return True
-            if self.build.cursor > self.head:
+            behind = self.head - self.build.cursor
+            if behind < 0:
                 raise Corrupt(
                     f"projection {self.projection.name} is at {self.build.cursor}, the log ends at {self.head}",
                     hint="if the log was restored from a backup, rebuild the projection",
                 )
-            if not self.build.indexed:
+            near = behind <= self._batch  # under steady writes the head itself is never reached
+            if near and not self.build.indexed:
                 await self._store.index(self.build)
                 await self._reload()
                 return True
-        if self.build.state == "building":
-            await self._swap()
-            return True
-        return False
+            if self.build.state == "live" or not near:
+                if behind:
+                    await self._step()
+                return behind > 0
+        await self._swap()
+        return True
 
     async def _swap(self) -> None:
         """Take the live build's place. It stands still meanwhile, so that it cannot stay ahead for ever."""
         async with self._live_turn, self.turn:
             for _ in range(SWAP_TRIES):
-                if await self._store.swap(self.build):
-                    await self._reload()
-                    log.info("projection %s: build %d is live", self.projection.name, self.build.number)
-                    return
+                swapped = await self._store.swap(self.build)
                 await self._reload()
+                if swapped:
+                    log.info("projection %s: build %d is live", self.projection.name, self.build.number)
+                if self.build.state == "live":
+                    return
                 self.head = await self._source.head()
                 if self.build.cursor < self.head:
                     await self._step()
@@ -171,48 +175,38 @@ class Runner:
 
     # -- folding
     async def _step(self) -> None:
-        upto, events = await self._page()
-        await self._store_batch(events, upto)
-
-    async def _page(self) -> tuple[int, list[Event]]:
-        cursor = self.build.cursor
-        if self._ahead is None or self._ahead[0] != cursor:
-            self._drop_ahead()
-            self._read_ahead(cursor)
-        assert self._ahead is not None
-        _, upto, task = self._ahead
-        events = await asyncio.shield(task)
-        self._ahead = None
-        if self._types is None and len(events) != upto - cursor:
-            raise Corrupt(f"the log holds {len(events)} events after position {cursor} up to {upto}")
-        if self._types is not None:
-            if len(events) < self._batch // 4:
-                self._span = min(self._span * 2, MAX_SPAN)
-            elif len(events) > self._batch * 2:
-                self._span = max(self._span // 2, self._batch)
-        if upto < self.head:
-            self._read_ahead(upto)
-            await asyncio.sleep(0)
-        return upto, events
-
-    def _read_ahead(self, after: int) -> None:
-        upto = min(after + self._span, self.head)
-        read = self._source.read(after, upto, self.projection.columns, self._types, self._data_of)
-        self._ahead = (after, upto, asyncio.ensure_future(read))
-
-    def _drop_ahead(self) -> None:
-        if self._ahead is not None:
-            task = self._ahead[2]
-            task.add_done_callback(_forget_outcome)
-            task.cancel()
-            self._ahead = None
+        """Fold some pages, each while the one before it is being stored."""
+        cursor = upto = self.build.cursor
+        if cursor < self._careful:
+            upto, events = await self._pages.page(cursor, self.head)
+            await self._store_batch(events, upto)
+            return
+        storing: asyncio.Task[Build | None] | None = None
+        try:
+            for _ in range(PIPELINED):
+                upto, events = await self._pages.page(cursor, self.head)
+                await self._folded(events)
+                commit = self._fold.commit(upto)
+                if storing is not None:
+                    self._stored(await storing)
+                self._fold.hand_over()
+                storing = asyncio.create_task(self._commit(commit))
+                cursor = upto
+                if cursor >= self.head:
+                    break
+            if storing is not None:
+                self._stored(await storing)
+        except InvalidData:
+            self._careful = upto
+            self.forget()
+        finally:
+            await _ended(storing)
 
     async def _store_batch(self, events: Sequence[Event], upto: int) -> None:
         """Fold and store; rows that do not fit their table are traced to their event by halving the batch."""
         try:
             await self._folded(events)
-            commit = self._fold.commit(upto)
-            await self._commit(commit)
+            await self._finish(self._fold.commit(upto))
             return
         except InvalidData as error:
             await self._reload()
@@ -220,11 +214,15 @@ class Runner:
                 raise
             if len(events) == 1:
                 self._fold.park(events[0], error)
-                await self._commit(Commit(upto, (), tuple(self._fold.poisoned), tuple(self._fold.held)))
+                await self._finish(self._fold.commit(upto))
                 return
         middle = len(events) // 2
         await self._store_batch(events[:middle], events[middle - 1].position)
         await self._store_batch(events[middle:], upto)
+
+    async def _finish(self, commit: Commit) -> None:
+        self._fold.hand_over()
+        self._stored(await self._commit(commit))
 
     async def _folded(self, events: Sequence[Event]) -> None:
         fold = self._fold
@@ -241,22 +239,27 @@ class Runner:
             fold.apply(chunk, data)
             await asyncio.sleep(0)
 
-    async def _commit(self, commit: Commit) -> None:
-        for poison in commit.poisoned:
-            log.error(
-                "projection %s: event %d cannot be folded, key %s is parked: %s",
-                self.projection.name,
-                poison.position,
-                poison.key,
-                poison.error,
-            )
+    async def _commit(self, commit: Commit) -> Build | None:
         stored = await self._store.commit(self.build, commit)
-        if stored is None:
+        name, poisoned = self.projection.name, commit.poisoned
+        for poison in poisoned[:LOUD] if stored is not None else ():
+            where = (name, poison.position, poison.key, poison.error)
+            log.error("projection %s: event %d cannot be folded, key %s is parked: %s", *where)
+        if stored is not None and len(poisoned) > LOUD:
+            log.error("projection %s: %d more keys are parked", name, len(poisoned) - LOUD)
+        return stored
+
+    def _stored(self, build: Build | None) -> None:
+        if build is None:
             raise Moved
+        self._failures = 0
         self._fold.settle()
-        self._moved(stored)
+        self._moved(build)
 
 
-def _forget_outcome(task: asyncio.Task[list[Event]]) -> None:
-    if not task.cancelled():
-        task.exception()
+async def _ended(task: asyncio.Task[Build | None] | None) -> None:
+    """Nothing is under way any more; what came of it is looked up in the store."""
+    if task is not None:
+        task.cancel()
+        await asyncio.wait([task])
+        forget_outcome(task)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
 
 from events.envelope import Event
-from projections import Projection, Ref, Rows, Table
+from projections import Projection, Projector, Query, ReadModelStore, Ref, Row, Rows, Source, Table
 from projections.core.source import _narrow
 
 
@@ -108,5 +109,42 @@ class ListLog:
 async def eventually(what: Callable[[], Awaitable[bool]], seconds: float = 20.0) -> None:
     """Poll until true; fails at the deadline."""
     async with asyncio.timeout(seconds):
-        while not await what():
+        while True:
+            if await what():
+                return
             await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def running(
+    store: ReadModelStore, source: Source, *projections: Projection, **options: Any
+) -> AsyncIterator[Projector]:
+    """A projector at work, stopped at the end."""
+    projector = Projector(projections, source, store, **({"poll": 0.05} | options))
+    await projector.start()
+    try:
+        yield projector
+    finally:
+        await projector.stop()
+
+
+async def rows_of(store: ReadModelStore, name: str, table: str | None = None) -> list[Row]:
+    """All rows of a table of the live build, in order of their keys."""
+    found: list[Row] = []
+    place: str | None = None
+    while True:
+        page = await store.query(name, Query(None, table, limit=1000, after=place))
+        found += page.rows
+        place = page.next
+        if place is None:
+            return found
+
+
+class Wrapped:
+    """A store that does something before, or instead of, its calls: subclasses override some of them."""
+
+    def __init__(self, inner: ReadModelStore) -> None:
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
