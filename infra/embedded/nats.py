@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
@@ -161,6 +162,8 @@ class EmbeddedNats:
             return False
         finally:
             writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
         info: dict[str, Any] = msgspec.json.decode(line[5:] or b"{}") if line.startswith(b"INFO ") else {}
         return bool(info.get("jetstream")) and info.get("server_name") == self._server_name
 

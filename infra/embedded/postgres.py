@@ -176,15 +176,17 @@ class EmbeddedPostgres:
     # -- the steps
 
     async def _clear(self) -> None:
-        """End what still runs on our directory: the postmaster has it in `-D`, its children our name as a title."""
+        """End what still runs on our directory: the server, known by its `-D`, or processes that outlived it."""
 
-        def ours(name: str, words: Sequence[str]) -> bool:
-            if name == "postgres" and "-D" in words and words[list(words).index("-D") + 1] == str(self.directory):
-                return True
+        def server(name: str, words: Sequence[str]) -> bool:
+            return name == "postgres" and "-D" in words and words[list(words).index("-D") + 1] == str(self.directory)
+
+        def orphan(name: str, words: Sequence[str]) -> bool:
             return words[0].startswith(f"postgres: {self._cluster}:")
 
         what = f"a Postgres on {self.directory}"
-        await leftovers.end(what, ours, (signal.SIGINT, 10.0), (signal.SIGQUIT, 3.0))
+        await leftovers.end(what, server, (signal.SIGINT, 10.0), (signal.SIGQUIT, 3.0))
+        await leftovers.end(what, orphan, (signal.SIGQUIT, 1.0))
         (self.directory / "postmaster.pid").unlink(missing_ok=True)
 
     async def _create(self) -> None:
@@ -262,7 +264,10 @@ class EmbeddedPostgres:
     def _failed(self, what: str, words: str) -> StoreUnavailable:
         if os.strerror(errno.ENOSPC) in words:
             return full(self.directory)
-        return StoreUnavailable(f"{what}: {words}", hint=f"see {self.log}")
+        hint = f"see {self.log}"
+        if os.geteuid() == 0 and ("ermission denied" in words or "not permitted" in words):
+            hint = "Postgres does not run as root, and here root may not become another: use an ordinary account"
+        return StoreUnavailable(f"{what}: {words}", hint=hint)
 
     def _last_words(self) -> str:
         return self.process.last_words() if self.process else ""

@@ -11,6 +11,8 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import asyncpg
@@ -27,8 +29,10 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def data(workplace: Path, request: pytest.FixtureRequest) -> Path:
-    return workplace / f"up-{abs(hash(request.node.name)):x}"
+def data(workplace: Path) -> Iterator[Path]:
+    parent = Path(tempfile.mkdtemp(prefix="up-", dir=workplace))
+    yield parent / "data"
+    shutil.rmtree(parent)
 
 
 async def test_up_starts_both_servers_and_a_host_that_gets_its_secrets_by_environment(
