@@ -45,6 +45,9 @@ SECURITY_HEADERS: Final = {
     "Cache-Control": "no-store",
 }
 
+_ALWAYS: Final = frozenset({"/healthz", "/readyz"})
+"""Answered however busy the door is: a process that is busy is not a dead one."""
+
 _HANG_UP: Final = frozenset({401, 403, 406, 408, 413, 415, 429})
 
 _Inner = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -92,11 +95,12 @@ def _surround(door: Door, settings: Settings) -> Callable[..., Awaitable[web.Str
     @web.middleware
     async def surround(request: web.Request, handler: _Inner) -> web.StreamResponse:
         start = time.perf_counter()
-        if metrics.get("thespis_http_requests_in_hand") >= settings.max_requests:
+        resource = request.match_info.route.resource
+        path = resource.canonical if resource is not None else ""
+        if metrics.get("thespis_http_requests_in_hand") >= settings.max_requests and path not in _ALWAYS:
             error = Busy(f"{settings.max_requests} requests are in hand")
             return _counted(door, request, _problem(request, error), start)
-        resource = request.match_info.route.resource
-        if resource is not None and resource.canonical in live:
+        if path in live:
             return _counted(door, request, await _shielded(request, handler), start)
         metrics.add("thespis_http_requests_in_hand")
         try:

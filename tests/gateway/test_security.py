@@ -243,6 +243,7 @@ async def test_requests_beyond_what_can_be_held_are_turned_away() -> None:
         await entered.wait()
         status, _, body = await site.call("GET", "/v1/events")
         assert (status, body["code"]) == (503, "busy")
+        assert await site.get("/healthz") == {"status": "ok"}
         leave.set()
         assert (await asking)[0] == 200
         assert (await site.call("GET", "/v1/events"))[0] == 200
