@@ -18,6 +18,7 @@ class Server:
     have `settings.grace` seconds to finish."""
 
     def __init__(self, door: Door, settings: Settings) -> None:
+        self.door = door
         self._settings = settings
         self._runner = web.AppRunner(
             make_app(door, settings),
