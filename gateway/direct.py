@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 from events.store import EventStore
 from events.tokens import TokenStore
 from infra.postgres import open_store
-from infra.postgres.connection import Links
+from infra.postgres.connection import Connection, Links
+from infra.postgres.migrate import migrations
 from infra.postgres.tokens import PostgresTokens
 
 
@@ -27,3 +28,24 @@ async def open_tokens(database_url: str) -> AsyncGenerator[TokenStore]:
         yield PostgresTokens(links)
     finally:
         await links.close()
+
+
+async def migrations_of(database_url: str) -> tuple[set[int], set[int], str]:
+    """Numbers of the migrations this code knows, of those the database has, and the server's version.
+
+    Raises StoreUnavailable.
+    """
+    links = Links(database_url, "doctor", 1, 10.0)
+    try:
+        known = {migration.number for migration in migrations()}
+        return known, *await links.run(_applied)
+    finally:
+        await links.close()
+
+
+async def _applied(connection: Connection) -> tuple[set[int], str]:
+    server = str(await connection.fetchval("show server_version")).split()[0]
+    if await connection.fetchval("select to_regclass('thespis.migrations')") is None:
+        return set(), server
+    rows = await connection.fetch("select number from thespis.migrations")
+    return {int(row["number"]) for row in rows}, server

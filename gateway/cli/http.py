@@ -83,7 +83,7 @@ class Api:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Api:
-        headers = {"Accept": "application/json", "User-Agent": "thespis-cli"}
+        headers = {"Accept": "application/json, */*;q=0.1", "User-Agent": "thespis-cli"}
         if self._place.token:
             headers["Authorization"] = f"Bearer {self._place.token}"
         self._session = aiohttp.ClientSession(
@@ -122,7 +122,20 @@ class Api:
         data = raw if raw is not None else _encode({} if body is None else body)
         return await self._call("POST", path, data=data, headers=headers, timeout=timeout)
 
-    async def _call(
+    async def text(self, path: str) -> str:
+        """Read a text."""
+        return (await self._send("GET", path)).decode("utf-8", "replace")
+
+    async def _call(self, method: str, path: str, **request: Any) -> Any:
+        body = await self._send(method, path, **request)
+        try:
+            return _decode(body)
+        except msgspec.DecodeError:
+            raise errors.Invalid(
+                f"{self._place.url}{path} did not answer with JSON", hint="is this a Thespis instance?"
+            ) from None
+
+    async def _send(
         self,
         method: str,
         path: str,
@@ -131,7 +144,7 @@ class Api:
         data: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
-    ) -> Any:
+    ) -> bytes:
         assert self._session is not None, "use it as a context manager"
         limit = aiohttp.ClientTimeout(total=timeout, connect=5.0) if timeout is not None else self._timeout
         try:
@@ -149,12 +162,7 @@ class Api:
                     raise problem_error(response.status, body, response.headers.get("Retry-After"))
         except (aiohttp.ClientError, TimeoutError, ssl.SSLError) as error:
             raise self._unreachable(error, wrote=method != "GET") from error
-        try:
-            return _decode(body)
-        except msgspec.DecodeError:
-            raise errors.Invalid(
-                f"{self._place.url}{path} did not answer with JSON", hint="is this a Thespis instance?"
-            ) from None
+        return body
 
     async def stream(
         self, path: str, params: Mapping[str, Any] | None, last: str

@@ -119,7 +119,7 @@ class Publisher:
             )
         except (errors.Invalid, errors.Conflict, errors.Refused, errors.Parked) as error:
             if len(lines) == 1:
-                self._bad(lines[0], f"{error.message} [{error.code}]")
+                self._bad(lines[0], f"{error.message.removeprefix('event 0: ')} [{error.code}]")
                 return
             half = len(lines) // 2
             await self._publish(lines[:half])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from datetime import datetime
 from typing import Any, Final
 
@@ -45,38 +45,57 @@ async def steps(
             f"{address} has no versions {first} to {last}: it is at version {newest}",
             hint="choose --from and --to again",
         )
-    before = await _state(api, address, first - 1) if first > 1 else None
+    before: Any = await _state(api, address, first - 1) if first > 1 else {}
     then: float | None = None
-    async for version, event in _events(api, address, first, last):
-        state = await version
+    async for event in _history(api, address, first, last):
+        after = await event.state
         if speed is not None:
-            now = datetime.fromisoformat(event["time"]).timestamp()
+            now = datetime.fromisoformat(event.event["time"]).timestamp()
             if then is not None:
                 await pause(min(max(now - then, 0.0) / speed, LONGEST))
             then = now
-        yield Step(event, state, difference(before if before is not None else {}, state))
-        before = state
+        yield Step(event.event, after, difference(before, after))
+        before = after
 
 
-async def _events(
-    api: Api, address: str, first: int, last: int
-) -> AsyncIterator[tuple[Awaitable[Any], dict[str, Any]]]:
-    """Each event with its state, which is already on its way."""
-    after = 0
-    while True:
-        answer = await api.get("/v1/events", {"stream": address, "after": after, "limit": 1000})
-        wanted = [event for event in answer["events"] if first <= event["version"] <= last]
-        for start in range(0, len(wanted), AHEAD):
-            some = wanted[start : start + AHEAD]
-            states = [asyncio.ensure_future(_state(api, address, event["version"])) for event in some]
+class _Coming(msgspec.Struct):
+    """An event, and its state, which is on its way."""
+
+    event: dict[str, Any]
+    state: Awaitable[Any]
+
+
+async def _history(api: Api, address: str, first: int, last: int) -> AsyncGenerator[_Coming]:
+    """The versions `first` to `last`, some states asked for ahead."""
+    some: list[dict[str, Any]] = []
+    async for event in _events(api, address, first, last):
+        some.append(event)
+        if len(some) == AHEAD or event["version"] == last:
+            states = [asyncio.ensure_future(_state(api, address, one["version"])) for one in some]
             try:
-                for state, event in zip(states, some, strict=True):
-                    yield state, event
+                for one, state in zip(some, states, strict=True):
+                    yield _Coming(one, state)
             finally:
                 for state in states:
                     state.cancel()
                 await asyncio.gather(*states, return_exceptions=True)
-        if not answer["more"] or (answer["events"] and answer["events"][-1]["version"] >= last):
+            some = []
+
+
+async def _events(api: Api, address: str, first: int, last: int) -> AsyncGenerator[dict[str, Any]]:
+    """The events of versions `first` to `last`; of a fork also those it has in common with its source."""
+    after, version = 0, first
+    while version <= last:
+        answer = await api.get("/v1/events", {"stream": address, "after": after, "limit": 1000})
+        for event in answer["events"]:
+            if version < event["version"] and event["type"] == "Forked":
+                async for common in _events(api, event["data"]["source"], version, min(last, event["version"] - 1)):
+                    yield common
+                    version = common["version"] + 1
+            if version == event["version"] <= last:
+                yield event
+                version += 1
+        if not answer["more"]:
             return
         after = answer["next"]
 

@@ -10,6 +10,8 @@ from gateway.cli.find import place_options
 from gateway.cli.output import output_option, rows
 from gateway.cli.tree import command as thespis_command
 
+COLUMNS = ("address", "version", "last_type", "last_position", "parked")
+
 
 @thespis_command()
 @click.option("--kind", help="Only actors of this kind.")
@@ -38,4 +40,4 @@ def command(
         return await pages(api, "/v1/actors", "actors", limit, wanted)
 
     found = call(url, data, read)
-    rows(found, ("address", "version", "parked", "state"), output, empty="no actors")
+    rows(found, COLUMNS, output, empty="no actors")

@@ -20,18 +20,12 @@ def command(event: str, output: str, url: str | None, data: str | None) -> None:
 
     The id of an event from outside is its source and id with a space between: thespis events show '/shop 17'
     """
-    from events.errors import NotFound
     from gateway.cli.http import Api, call, path
 
     async def read(api: Api) -> dict[str, Any]:
+        position = event
         if not event.isdecimal():
-            return await api.get(path("events", event))
-        position = int(event)
-        if position > 0:
-            answer = await api.get("/v1/events", {"after": position - 1, "limit": 1})
-            for found in answer["events"]:
-                if found["position"] == position:
-                    return found
-        raise NotFound(f"there is no event at position {position}", hint="`thespis events list` shows what there is")
+            position = str((await api.get(path("lineage", event)))["event"]["position"])
+        return await api.get(path("events", position))
 
     fields(call(url, data, read), output)

@@ -20,5 +20,5 @@ def command(output: str, url: str | None, data: str | None) -> None:
         return (await api.get("/v1/projections"))["projections"]
 
     found = call(url, data, read)
-    columns = list(dict.fromkeys(["name", *(key for item in found for key in item)]))
+    columns = [c for c in dict.fromkeys(["name", *(key for item in found for key in item)]) if c != "tables"]
     rows(found, columns, output, empty="no projections")

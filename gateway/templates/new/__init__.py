@@ -1,0 +1,1 @@
+"""A workspace. Being a package lets its tests import the files beside them."""
