@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
 from events.errors import Refused
@@ -22,11 +22,15 @@ Told = Callable[[Step, dict[str, Any]], None]
 
 
 class Traffic:
-    """Sends steps to one or several hosts, each try to the next of them. `tries` counts what was sent."""
+    """Sends steps to one or several hosts, `width` at a time, each try to the next of them, for `timeout` seconds.
 
-    def __init__(self, urls: Sequence[str], *, width: int = 64) -> None:
+    `tries` counts what was sent.
+    """
+
+    def __init__(self, urls: Sequence[str], *, width: int = 64, timeout: float = 10.0) -> None:
         self._apis = [Api(Place(url), timeout=15.0) for url in urls]
         self._width = width
+        self._timeout = timeout
         self.tries = 0
 
     async def __aenter__(self) -> Traffic:
@@ -45,11 +49,13 @@ class Traffic:
         async def once() -> dict[str, Any]:
             api = self._apis[self.tries % len(self._apis)]
             self.tries += 1
-            return await api.post(path("actors", *step.to.split("/", 1), "ask"), body, key=step.key, timeout=10.0)
+            return await api.post(
+                path("actors", *step.to.split("/", 1), "ask"), body, key=step.key, timeout=self._timeout
+            )
 
         return await retrying(once, patience=PATIENCE, reached=True, pause=_soon)
 
-    async def run(self, steps: Sequence[Step], told: Told | None = None) -> None:
+    async def run(self, steps: Iterable[Step], told: Told | None = None) -> None:
         """All steps, so many at a time; a refusal is an answer too, told with the outcome `refused`."""
         waiting = iter(steps)
 
@@ -62,7 +68,7 @@ class Traffic:
                 if told is not None:
                     told(step, answer)
 
-        await together(*(client() for _ in range(min(self._width, len(steps)))))
+        await together(*(client() for _ in range(self._width)))
 
     async def rows(self, projection: str, wait: int) -> list[dict[str, Any]]:
         """All rows of a projection, once it has folded in the position `wait`."""
@@ -76,8 +82,11 @@ class Traffic:
                 return rows
 
     async def _page(self, projection: str, query: dict[str, Any]) -> dict[str, Any]:
-        address = path("projections", projection)
-        return await retrying(lambda: self._apis[0].get(address, query), patience=PATIENCE, reached=True, pause=_soon)
+        async def once() -> dict[str, Any]:
+            self.tries += 1
+            return await self._apis[self.tries % len(self._apis)].get(path("projections", projection), query)
+
+        return await retrying(once, patience=PATIENCE, reached=True, pause=_soon)
 
 
 async def together(*work: Coroutine[Any, Any, None]) -> None:
