@@ -27,7 +27,7 @@ async def copy(connection: Connection, appends: Sequence[Append]) -> tuple[int, 
         if a.handled or a.mail or a.taken or a.effects or a.changes or a.timers or a.fired or a.cancelled or a.fork_of:
             raise Invalid(f"a bulk append has only events, that of {a.stream} has more", hint="use append")
         fence = None if a.epoch is None else fences.setdefault((a.partition, a.epoch), len(fences) + 1)
-        heads.append((a.tenant, a.stream, a.expected, a.expected, fence))
+        heads.append((a.tenant, a.stream, a.expected, a.expected, fence, 0))
     row: Any = await connection.fetchrow(_BEGIN, heads, list(fences) or None)
     before, recorded_at, statuses = row
     if statuses is None or not any(statuses):

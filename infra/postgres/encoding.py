@@ -10,7 +10,7 @@ from uuid import UUID
 from events.errors import InvalidData
 from events.store import Append, EffectChange, NewEffect
 
-APPEND: Final = "select * from thespis.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
+APPEND: Final = "select * from thespis.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
 BLOB: Final = 64 * 1024
 """Bodies above this many bytes go to the table of blobs."""
 
@@ -20,7 +20,6 @@ Row = tuple[Any, ...]
 def encode(batch: Sequence[Append]) -> tuple[Any, ...]:
     """The arguments of `APPEND` for a batch without collisions (see `independent`). Raises InvalidData."""
     appends: list[Row] = []
-    offsets: list[int] = []
     events: list[Row] = []
     messages: list[Row] = []
     fences: dict[tuple[int, int], int] = {}
@@ -36,8 +35,7 @@ def encode(batch: Sequence[Append]) -> tuple[Any, ...]:
         head = version
         if a.fork_of is not None:
             head = 0 if a.fork_of[1] == version else -1  # -1: never written
-        appends.append((a.tenant, a.stream, version, head, fence))
-        offsets.append(len(events))
+        appends.append((a.tenant, a.stream, version, head, fence, len(events)))
         for e in a.events:
             version += 1
             data, blob = e.data, None
@@ -58,7 +56,7 @@ def encode(batch: Sequence[Append]) -> tuple[Any, ...]:
             ))  # fmt: skip
         if a.mail or a.taken or a.effects or a.changes or a.timers or a.fired or a.cancelled or a.fork_of:
             _encode_rare(n, a, rare)
-    return (appends, offsets, events or None, messages or None, list(fences) or None, *(r or None for r in rare))
+    return (appends, events or None, messages or None, list(fences) or None, *(r or None for r in rare))
 
 
 def _encode_rare(n: int, a: Append, rare: tuple[list[Row], ...]) -> None:
@@ -119,7 +117,7 @@ def refusal(batch: Sequence[Append]) -> InvalidData | None:
     """Which append of a batch holds what Postgres cannot store: U+0000, a lone surrogate, an id that is no UUID."""
     for n, append in enumerate(batch):
         where = f"append {n} of the batch ({append.tenant} {append.stream})"
-        families: tuple[list[Row] | None, ...] = encode([append])[0:1] + encode([append])[2:]
+        families: tuple[list[Row] | None, ...] = encode([append])
         for value in (value for rows in families for row in rows or () for value in row):
             if isinstance(value, str) and not _storable(value):
                 return InvalidData(f"{where}: {value[:80]!r} is not storable text")

@@ -169,9 +169,10 @@ create table thespis.strikes (
 create function thespis.now_us() returns bigint language sql volatile parallel safe
   return (extract(epoch from clock_timestamp()) * 1000000)::bigint;
 
--- What an append brings, one type per family. `append` is the place (from 1) in the array of appends.
+-- What an append brings, one type per family. `append` is the place (from 1) in the array of appends; `earlier` counts
+-- the events of the appends before it.
 create type thespis.fence as (partition integer, epoch bigint);
-create type thespis.new_append as (tenant text, stream text, expected integer, head integer, fence integer);
+create type thespis.new_append as (tenant text, stream text, expected integer, head integer, fence integer, earlier integer);
 create type thespis.new_fork as (append integer, source text, version integer);
 create type thespis.new_blob as (append integer, sha256 bytea, data bytea);
 create type thespis.new_event as (
@@ -216,6 +217,9 @@ begin
 end $$;
 
 -- The status of each append by its fence (1) and its stream's head (5); 0 when both hold.
+--
+-- A head holds when the row of that version is there (0: need not be) and none beyond. Asking for the two rows from the
+-- expected version on costs one descent and one row; asking for the newest reads every version on its index page.
 create function thespis.check_heads(appends thespis.new_append[], alive boolean[]) returns integer[]
 language plpgsql volatile as $$
 begin
@@ -225,8 +229,10 @@ begin
              order by a.ordinality)
       from unnest(appends) with ordinality a
       left join lateral (
-        select e.version from thespis.events e where e.tenant = a.tenant and e.stream = a.stream
-         order by e.version desc limit 1) h on true);
+        select max(n.version) as version from (
+          select e.version from thespis.events e
+           where e.tenant = a.tenant and e.stream = a.stream and e.version >= a.head
+           order by e.version limit 2) n) h on true);
 end $$;
 
 -- Write a batch of appends: each is judged by its guards, those that pass are written whole, in the order given.
@@ -238,7 +244,6 @@ end $$;
 -- `statuses` is null when all were written; `first` brings what duplicates were answered the first time.
 create function thespis.append(
   appends  thespis.new_append[],
-  offsets  integer[],                        -- events of the appends before each one
   events   thespis.new_event[],
   messages thespis.new_message[],
   fences   thespis.fence[],
@@ -343,8 +348,8 @@ begin
     total := 0;
     for i in 1 .. cardinality(appends) loop
       if statuses[i] = 0 then
-        width := coalesce(offsets[i + 1], cardinality(events), 0) - offsets[i];
-        offsets[i] := total;
+        width := coalesce((appends[i + 1]).earlier, cardinality(events), 0) - (appends[i]).earlier;
+        appends[i].earlier := total;
         total := total + width;
       end if;
     end loop;
@@ -375,7 +380,7 @@ begin
     insert into thespis.messages
     select m.id, m.digest, (appends[m.append]).tenant, (appends[m.append]).stream, m.type, m.schema, m.data, m.blob,
            m.sender, m.time, m.causation, m.correlation, m.outcome, m.answer,
-           (appends[m.append]).expected + m.upto, before + offsets[m.append] + m.upto, recorded_at, m.ordinality
+           (appends[m.append]).expected + m.upto, before + (appends[m.append]).earlier + m.upto, recorded_at, m.ordinality
       from unnest(messages) with ordinality m;
   end if;
   if taken is not null then
@@ -384,7 +389,7 @@ begin
   end if;
   if mails is not null then
     insert into thespis.mailbox
-    select m.partition, before + offsets[m.append] + 1, m.ordinal, m.tenant, m.stream, m.id, m.type, m.schema, m.data,
+    select m.partition, before + (appends[m.append]).earlier + 1, m.ordinal, m.tenant, m.stream, m.id, m.type, m.schema, m.data,
            m.blob, m.sender, m.time, m.causation, m.correlation, m.trace, m.meta
       from unnest(mails) m;
   end if;
