@@ -11,6 +11,7 @@ import re
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -76,6 +77,7 @@ _HEADER_UNSAFE = re.compile(r'[^!#$&-~]|["%]')
 _PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
 _CORE = frozenset({"specversion", "id", "source", "type", "time", "subject", "datacontenttype", "dataschema"})
 
+_check_type = lru_cache(maxsize=4096)(check_type)
 _decode = msgspec.json.Decoder().decode
 _decode_meta = msgspec.json.Decoder(_Meta).decode
 _raw_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -161,27 +163,34 @@ def _build(
         raise InvalidData(f"{where}attribute specversion {what}", hint="a CloudEvent has specversion 1.0")
     size = 0
     kept: dict[str, str] = {}
+    extensions: dict[str, str] = {}
     for name, value in found.items():
         if value is None:
             continue
-        if not _NAME.fullmatch(name) or name == "data":
+        if not (value.__class__ is str and value.isascii() and value.isprintable()):
+            value = _text(name, value, where)
+        if name in _CORE:
+            kept[name] = value
+        elif _is_name(name):
+            extensions[name] = value
+        else:
             raise InvalidData(f"{where}{name!r} is not an attribute name", hint="a name is [a-z0-9]+, not `data`")
-        kept[name] = text = _text(name, value, where)
-        size += len(name) + len(text)
+        size += len(name) + len(value)
     if size > MAX_ATTRIBUTES:
         raise TooLarge(f"{where}the attributes have {size} characters, the limit is {MAX_ATTRIBUTES}")
-    for name in ("id", "source", "type"):
-        if not kept.get(name):
-            raise InvalidData(f"{where}attribute {name} is required", hint="a CloudEvent has id, source and type")
-    id, source, type = kept["id"], kept["source"], kept["type"]
-    if not _URI_REFERENCE.fullmatch(source):
+    get = kept.get
+    id, source, type, media = get("id"), get("source"), get("type"), get("datacontenttype")
+    if not id or not source or not type:
+        missing = next(name for name in ("id", "source", "type") if not get(name))
+        raise InvalidData(f"{where}attribute {missing} is required", hint="a CloudEvent has id, source and type")
+    if not _is_uri_reference(source):
         raise InvalidData(f"{where}attribute source is {source!r}, not a URI reference", hint="percent-encode the rest")
-    if len(source) + len(id.encode()) > MAX_IDENTITY:
+    if len(source) + len(id) > MAX_IDENTITY // 4 and len(source) + len(id.encode()) > MAX_IDENTITY:
         raise TooLarge(f"{where}source and id together may have {MAX_IDENTITY} bytes")
-    _check_optional(kept, where)
-    media = kept.get("datacontenttype")
+    if len(kept) > 3:
+        _check_optional(kept, where)
     try:
-        check_type(type)
+        _check_type(type)
         data, encoding = (
             _json_data(content, media, max_size, max_depth)
             if is_json
@@ -194,11 +203,11 @@ def _build(
         source=source,
         type=type,
         data=data,
-        time=kept.get("time"),
-        subject=kept.get("subject"),
+        time=get("time"),
+        subject=get("subject"),
         datacontenttype=media,
-        dataschema=kept.get("dataschema"),
-        extensions={name: value for name, value in kept.items() if name not in _CORE},
+        dataschema=get("dataschema"),
+        extensions=extensions,
         encoding=encoding,
     )
 
@@ -228,7 +237,7 @@ def _check_optional(kept: Mapping[str, str], where: str) -> None:
         raise InvalidData(f"{where}attribute subject is empty", hint="leave it out")
     if schema is not None and not _URI.fullmatch(schema):
         raise InvalidData(f"{where}attribute dataschema is {schema!r}, not an absolute URI")
-    if media is not None and not _MEDIA_TYPE.fullmatch(media):
+    if media is not None and not _is_media_type(media):
         raise InvalidData(f"{where}attribute datacontenttype is {media!r}, not a media type", hint=f"e.g. {JSON}")
 
 
@@ -244,6 +253,22 @@ def _is_time(text: str) -> bool:
     return True
 
 
+@lru_cache(maxsize=4096)
+def _is_name(name: str) -> bool:
+    return _NAME.fullmatch(name) is not None and name != "data"
+
+
+@lru_cache(maxsize=4096)
+def _is_uri_reference(text: str) -> bool:
+    return _URI_REFERENCE.fullmatch(text) is not None
+
+
+@lru_cache(maxsize=256)
+def _is_media_type(text: str) -> bool:
+    return _MEDIA_TYPE.fullmatch(text) is not None
+
+
+@lru_cache(maxsize=256)
 def is_json(media: str | None) -> bool:
     """Whether a media type holds JSON; none at all means JSON too."""
     if media is None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from functools import partial
+from functools import lru_cache, partial
 from urllib.parse import unquote
 
 import msgspec
@@ -16,7 +16,7 @@ import msgspec
 from events import cloudevents
 from events.address import check_tenant
 from events.bus import BusMessage, Subscription
-from events.cloudevents import CloudEvent
+from events.cloudevents import CloudEvent, percent_decode
 from events.envelope import Answer
 from events.errors import InvalidData, ThespisError
 from infra.nats import errors
@@ -25,6 +25,7 @@ from infra.nats.wire import Wire
 
 log = logging.getLogger("thespis.nats")
 
+_CONTENT_TYPE = "content-type"
 _encode = msgspec.json.Encoder().encode
 
 
@@ -37,25 +38,32 @@ class Published(msgspec.Struct):
 
 def parse(headers: Mapping[str, str], data: bytes, *, max_size: int, max_depth: int) -> CloudEvent:
     """The CloudEvent in a NATS message, binary or structured. Raises InvalidData, InvalidName, TooLarge."""
-    content_type = None
     attributes: dict[str, str] = {}
     for name, value in headers.items():
-        lower = name.lower()
-        if lower.startswith("ce-"):
-            attributes[lower[3:]] = cloudevents.percent_decode(value)
-        elif lower == "content-type":
-            content_type = value
-        elif lower == "traceparent" and "traceparent" not in attributes:
-            attributes["traceparent"] = cloudevents.percent_decode(value)
+        attribute = _attribute(name)
+        if attribute is not None:
+            attributes[attribute] = percent_decode(value) if "%" in value or value[:1] == '"' else value
+    content_type = attributes.pop(_CONTENT_TYPE, None)
     if content_type is not None and content_type.lower().startswith("application/cloudevents"):
         if not content_type.lower().partition(";")[0].strip().endswith("+json"):
             raise InvalidData(f"events in {content_type} are not understood", hint=f"send {cloudevents.STRUCTURED}")
         return cloudevents.structured(data, max_size=max_size, max_depth=max_depth)
     if "specversion" not in attributes and data[:1] == b"{" and len(attributes) == ("traceparent" in attributes):
+        # a structured event from a client without headers
         return cloudevents.structured(data, max_size=max_size, max_depth=max_depth)
     return cloudevents.binary(attributes, data, content_type, max_size=max_size, max_depth=max_depth)
 
 
+@lru_cache(maxsize=1024)
+def _attribute(header: str) -> str | None:
+    """The attribute a header carries; header names are looked at without case."""
+    name = header.lower()
+    if name.startswith("ce-"):
+        return name[3:]
+    return name if name in (_CONTENT_TYPE, "traceparent") else None
+
+
+@lru_cache(maxsize=4096)
 def tenant_of(subject: str) -> str:
     """The tenant in `pub.<tenant>.…` or `spool.<tenant>.…`. Raises InvalidName."""
     return check_tenant(unquote(subject.split(".", 2)[1]))

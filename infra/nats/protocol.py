@@ -13,14 +13,14 @@ _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 def decode_headers(block: bytes) -> dict[str, str]:
     """A header block as a dict, keys as sent; an inline status becomes `Status` and `Description`, as in nats-py."""
-    lines = block.decode("utf-8", "replace").split("\r\n")
+    first, *lines = block.decode("utf-8", "replace").split("\r\n")
     out: dict[str, str] = {}
-    if len(lines[0]) > 8:
-        status, _, description = lines[0][8:].strip().partition(" ")
+    if len(first) > 8:
+        status, _, description = first[8:].strip().partition(" ")
         out["Status"] = status
         if description:
             out["Description"] = description
-    for line in lines[1:]:
+    for line in lines:
         name, colon, value = line.partition(":")
         if colon:
             out[name] = value.strip()

@@ -1,0 +1,117 @@
+"""An addressed message on the spool → decide → one commit → fact on JetStream → acknowledged; saturated, and one at a
+time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+from infra.nats.connection import Connection
+from infra.nats.protocol import publication
+from infra.nats.provision import SPOOL, find_stream
+from tests.benchmarks.bus_host import BODY, Running, hosting
+from tests.benchmarks.log_data import RUNS, quiet, ratio
+
+MESSAGES = 20_000
+ACCOUNTS = 500
+ALONE = 300
+
+
+def command(number: int, inbox: str) -> bytes:
+    """The publication of one deposit."""
+    headers = {
+        "ce-specversion": "1.0",
+        "ce-id": str(number),
+        "ce-source": "urn:bench:till",
+        "ce-type": "Deposit",
+        "ce-subject": f"account/{number % ACCOUNTS}",
+        "ce-datacontenttype": "application/json",
+    }
+    return publication("spool.default.Deposit", BODY, headers, inbox)
+
+
+async def put(connection: Connection, first: int, count: int) -> None:
+    """Have `count` messages on the spool, acknowledged by JetStream."""
+    inbox = connection.client.new_inbox()
+    got = 0
+    changed = asyncio.Event()
+
+    def on_ack(subject: bytes, reply: bytes, head: bytes, data: bytes) -> None:
+        nonlocal got
+        assert b'"error"' not in data, data
+        got += 1
+        changed.set()
+
+    listening = await connection.listen(inbox, on_ack)
+    for start in range(first, first + count, 500):
+        end = min(start + 500, first + count)
+        connection.write(b"".join([command(n, inbox) for n in range(start, end)]))
+        while got < end - first:
+            changed.clear()
+            await changed.wait()
+    await listening.stop()
+
+
+async def finished(running: Running, acknowledged: int, position: int) -> None:
+    """Everything acknowledged, and every fact on JetStream."""
+    await running.relay.reached(position)
+    while running.spool.acknowledged < acknowledged:
+        await running.connection.settled()
+    await running.connection.settled()
+
+
+async def saturated(running: Running, first: int) -> float:
+    """Messages per second when they are all there before."""
+    await put(running.connection, first, MESSAGES)
+    before = running.spool.acknowledged
+    head = await running.host.store.head()
+    begin = time.perf_counter()
+    await running.spool.start()
+    await finished(running, before + MESSAGES, head + MESSAGES)
+    rate = MESSAGES / (time.perf_counter() - begin)
+    assert await running.host.store.head() == head + MESSAGES
+    await running.spool.stop()
+    return rate
+
+
+async def alone(running: Running, first: int) -> float:
+    """Messages per second when each is sent after the one before was acknowledged and is a fact on JetStream."""
+    await running.spool.start()
+    head = await running.host.store.head()
+    before = running.spool.acknowledged
+    begin = time.perf_counter()
+    for n in range(1, ALONE + 1):
+        running.connection.write(command(first + n, "_INBOX.nobody"))
+        await finished(running, before + n, head + n)
+    rate = ALONE / (time.perf_counter() - begin)
+    await running.spool.stop()
+    return rate
+
+
+async def spool(servers: Any, emit: Callable[..., None]) -> None:
+    """Both, in turns."""
+    async with hosting(servers) as running:
+        quiet()
+        many: list[float] = []
+        one: list[float] = []
+        for turn in range(RUNS + 1):
+            rates = await saturated(running, turn * 10 * MESSAGES), await alone(running, (turn * 10 + 5) * MESSAGES)
+            if turn:
+                many.append(rates[0])
+                one.append(rates[1])
+        found = await find_stream(running.connection, SPOOL)
+        assert found is not None
+        assert found["state"]["messages"] == 0
+    emit(case="spool → decide → commit → fact → ack, one at a time", rates=one, unit="messages/s")
+    emit(
+        case="spool → decide → commit → fact → ack, saturated",
+        rates=many,
+        unit="messages/s",
+        floor=12_000,
+        of_one_at_a_time=ratio(many, one),
+    )
+
+
+CASES = [("bus-spool", spool)]
