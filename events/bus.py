@@ -43,7 +43,7 @@ class Bus(Protocol):
     async def request(
         self, subject: str, data: bytes, headers: Mapping[str, str] | None = None, timeout: float = 5.0
     ) -> BusMessage:
-        """Send and wait for one answer at most `timeout` seconds. Raises NotFound when nobody listens, DeadlineExceeded."""
+        """Wait at most `timeout` seconds for one answer. Raises NotFound when nobody listens, DeadlineExceeded."""
         ...
 
     async def subscribe(self, subject: str, handler: Handler, queue: str = "") -> Subscription:
