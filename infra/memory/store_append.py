@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from events.envelope import Event
-from events.errors import InvalidData
+from events.errors import Invalid, InvalidData
 from events.store import Append, Appended, Effect, EffectChange, Status, Timer, Verdict
 from infra.memory.store_tables import Row, StreamKey, Tables
 
 _WRITTEN = Status.WRITTEN
 
 
-def append(tables: Tables, batch: Sequence[Append], now: int) -> Appended:
-    """Write a batch. Raises InvalidData, with nothing written, for mail without an event."""
+def append(tables: Tables, batch: Sequence[Append], now: int, imported: bool = False) -> Appended:
+    """Write a batch; imported events keep their times. Raises InvalidData, nothing written, for mail of no event."""
     for n, a in enumerate(batch):
         if a.mail and (not a.events or len({m.ordinal for m in a.mail}) < len(a.mail)):
             where = f"append {n} of the batch ({a.tenant} {a.stream})"
@@ -35,7 +35,7 @@ def append(tables: Tables, batch: Sequence[Append], now: int) -> Appended:
         if not a.events:
             headless.append(len(verdicts))
         verdicts.append(Verdict(_WRITTEN, position))
-        _write_events(tables, a, key, position, recorded_at)
+        _write_events(tables, a, key, position, recorded_at, imported)
         if a.handled:
             rows = tables.messages_of.setdefault(key, [])
             for m in a.handled:
@@ -55,6 +55,12 @@ def append(tables: Tables, batch: Sequence[Append], now: int) -> Appended:
         v = verdicts[n]
         verdicts[n] = Verdict(v.status, head, v.message, v.first)
     return Appended(verdicts, before, head, recorded_at)
+
+
+def check_bulk(a: Append) -> None:
+    """Raises Invalid for an append that has more than events."""
+    if a.handled or a.mail or a.taken or a.effects or a.changes or a.timers or a.fired or a.cancelled or a.fork_of:
+        raise Invalid(f"a bulk append has only events, that of {a.stream} has more", hint="use append")
 
 
 def _judge(tables: Tables, a: Append, key: StreamKey, again: bool) -> Verdict | None:
@@ -115,7 +121,9 @@ def _contradicts(tables: Tables, a: Append) -> bool:
     return version != a.expected or tables.version((a.tenant, source)) < version
 
 
-def _write_events(tables: Tables, a: Append, key: StreamKey, position: int, recorded_at: int) -> None:
+def _write_events(
+    tables: Tables, a: Append, key: StreamKey, position: int, recorded_at: int, imported: bool
+) -> None:
     if not a.events:
         return
     own = tables.streams.get(key)
@@ -125,11 +133,14 @@ def _write_events(tables: Tables, a: Append, key: StreamKey, position: int, reco
     version = a.expected
     tenant, stream = key
     epoch = a.epoch or 0
+    at = recorded_at
     for e in a.events:
         version += 1
+        if imported:
+            at = min(e.recorded_at or recorded_at, recorded_at)
         event = Event(
             position, tenant, stream, version, e.id, e.type, e.schema, e.data, e.causation, e.correlation, epoch,
-            e.recorded_at or recorded_at, e.trace, e.meta, e.hash,
+            at, e.trace, e.meta, e.hash,
         )  # fmt: skip
         position += 1
         log.append(event)

@@ -58,5 +58,5 @@ def _records(
                 data = None
             yield (
                 position, tenant, stream, version, e.id, e.type, e.schema, data, e.causation, e.correlation, epoch,
-                e.recorded_at or recorded_at, e.trace, e.meta, e.hash, blob,
+                min(e.recorded_at or recorded_at, recorded_at), e.trace, e.meta, e.hash, blob,
             )  # fmt: skip

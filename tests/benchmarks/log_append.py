@@ -151,13 +151,17 @@ async def _run(database: str, store: PostgresStore, emit: Callable[..., None]) -
     with peer(database) as app:
         trials = {threads: await off_loop(peer_saves, app, 1, threads, 1.0) for threads in (1, 4, 8, 16)}
         best = max(trials, key=lambda threads: trials[threads])
+        make: dict[str, Callable[[list[float]], Full | Bare]] = {
+            "bare": lambda late: Bare(writer, late),
+            "full": lambda late: Full(appender, late),
+        }
         for count in SUBMITTERS:
             rates: dict[str, list[float]] = {"full": [], "bare": [], "peer": []}
             late: dict[str, list[float]] = {"full": [], "bare": []}
             for turn in range(RUNS + 1):
                 seconds = SECONDS if turn else 0.7
-                for kind, make in (("bare", lambda l: Bare(writer, l)), ("full", lambda l: Full(appender, l))):
-                    rate, latencies = await measure(make, count, seconds)
+                for kind in ("bare", "full"):
+                    rate, latencies = await measure(make[kind], count, seconds)
                     if turn:
                         rates[kind].append(rate)
                         late[kind] += [latencies[len(latencies) // 2], latencies[int(len(latencies) * 0.99)]]

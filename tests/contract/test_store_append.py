@@ -227,6 +227,15 @@ async def test_a_bulk_append_is_written_and_judged_like_any_other(store: EventSt
     assert log[-1].data == big
 
 
+async def test_only_imported_events_keep_their_time_and_never_from_the_future(store: EventStore) -> None:
+    old, future = event(recorded_at=5), event(recorded_at=2**60)
+    appended = await store.bulk([write("a/1", 0, [old, future, event()])])
+    now = appended.recorded_at
+    assert [e.recorded_at for e in await store.read(0, 9)] == [5, now, now]
+    appended = await store.append([write("a/2", 0, [event(recorded_at=5)])])
+    assert (await store.read(3, 9))[0].recorded_at == appended.recorded_at >= now
+
+
 async def test_a_bulk_append_takes_events_only(store: EventStore) -> None:
     with pytest.raises(Invalid, match="only events"):
         await store.bulk([write("a/1", 0, handled=[handled()])])

@@ -14,7 +14,7 @@ create table thespis.events (
   causation   text    collate "C" not null,
   correlation text    collate "C" not null,
   epoch       bigint  not null,              -- 0: guarded by its version alone
-  recorded_at bigint  not null,              -- microseconds since 1970, never decreasing along the log
+  recorded_at bigint  not null,              -- microseconds since 1970; only imported events may be older than those before
   trace       text    collate "C",
   meta        bytea,
   hash        bytea   not null,
