@@ -133,6 +133,10 @@ class Client:
             return await self.actors.view(tenant, address, at)
         return _view(await self._operate("q", tenant, address, "view", operations.View(at)))
 
+    async def summaries(self, tenant: str, addresses: Sequence[str], size: int = 120) -> dict[str, str]:
+        """The states of several actors as JSON, cut off after `size` characters; none without a kernel here."""
+        return {} if self.actors is None else await self.actors.summaries(tenant, addresses, size)
+
     async def park(self, tenant: str, address: str, by: str, reason: str) -> Answer:
         """Stop an actor until it is resumed."""
         return decode_answer(await self._operate("ctl", tenant, address, "park", operations.Park(by, reason)))

@@ -258,7 +258,15 @@ class Connection:
         """Send what is queued and close. Requests still open fail with BusUnavailable."""
         if self.client.is_closed:
             return
-        await self.client.close()
+        client: Any = self.client
+        if not client.is_connected:  # nobody to send it to
+            client._pending.clear()
+            client._pending_data_size = 0
+        try:
+            await client.close()
+        except OSError as error:
+            log.debug("closing: %s", error)
+            client._transport.close()
         for _, failed, timer in list(self._calls.values()):
             timer.cancel()
             failed(BusUnavailable("the connection was closed"))

@@ -49,7 +49,12 @@ class Reader:
             first = buffer[at]
             if first == 77 or first == 72:  # M(SG), H(MSG)
                 words = buffer[at:line_end].split()
-                size = int(words[-1])
+                try:
+                    size = int(words[-1])
+                    block = int(words[-2]) if first == 72 else 0
+                except ValueError:
+                    await self.client._process_op_err(errors.ProtocolError())
+                    return
                 start = line_end + 2
                 stop = start + size
                 if stop + 2 > end:
@@ -60,7 +65,7 @@ class Reader:
                     head = b""
                 else:
                     reply = words[3] if len(words) == 6 else b""
-                    split = start + int(words[-2])
+                    split = start + block
                     head = buffer[start:split]
                     start = split
                 receive = direct.get(words[2])

@@ -124,6 +124,9 @@ class Kernel:
         self.operations.append(("query", tenant, address, question, body))
         return b'{"balance":5}'
 
+    async def summaries(self, tenant: str, addresses: Sequence[str], size: int = 120) -> dict[str, str]:
+        return {}
+
     async def view(self, tenant: str, address: str, at: int | None = None) -> ActorView:
         return ActorView(tenant, address, address.partition("/")[0], at or 9, {"balance": 5}, None, at)
 
