@@ -7,6 +7,7 @@ decision repeated after a crash, on any host, produces the same ids.
 from __future__ import annotations
 
 import time
+from functools import lru_cache
 from hashlib import blake2b
 from random import Random, SystemRandom
 
@@ -19,9 +20,14 @@ def derived(sender: str, message_id: str, time_us: int) -> str:
     Shaped as UUIDv7 (RFC 9562): 48 bits of the handled message's time in milliseconds, then BLAKE2b of
     (sender, message id), then the ordinal of the output within the decision.
     """
-    t = f"{time_us // 1000:012x}"
     h = blake2b(f"{sender}\0{message_id}".encode(), digest_size=7).hexdigest()
-    return f"{t[:8]}-{t[8:]}-7{h[:3]}-8{h[3:6]}-{h[6:]}"
+    return f"{_prefix(time_us // 1000)}{h[:3]}-8{h[3:6]}-{h[6:]}"
+
+
+@lru_cache(maxsize=1024)
+def _prefix(time_ms: int) -> str:
+    t = f"{time_ms:012x}"
+    return f"{t[:8]}-{t[8:]}-7"
 
 
 def random_id(now_us: int | None = None, random: Random = _random) -> str:

@@ -27,10 +27,13 @@ class Appender:
     def __init__(self, store: EventStore, on_batch: OnBatch | None = None) -> None:
         self._store = store
         self._on_batch = on_batch
-        self._waiting: list[tuple[Append, OnVerdict]] = []
+        self._waiting: list[Append] = []
+        self._callbacks: list[OnVerdict] = []
+        self._events = 0
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
+        self._busy = True
         self._pause = 0.0
         self.batches = 0
         self.appends = 0
@@ -53,8 +56,11 @@ class Appender:
 
     def submit(self, append: Append, on_verdict: OnVerdict) -> None:
         """Queue an append; `on_verdict` is called once, after the commit or with what went wrong."""
-        self._waiting.append((append, on_verdict))
-        self._wake.set()
+        self._waiting.append(append)
+        self._callbacks.append(on_verdict)
+        self._events += len(append.events)
+        if not self._busy:
+            self._wake.set()
 
     async def append(self, append: Append) -> tuple[Verdict, Appended]:
         """`submit` for those who can wait."""
@@ -77,59 +83,59 @@ class Appender:
                 if self._stopping:
                     return
                 self._wake.clear()
+                self._busy = False
                 await self._wake.wait()
+                self._busy = True
                 continue
-            entries = self._take()
-            batch = [append for append, _ in entries]
+            batch, callbacks = self._take()
             try:
                 appended = await self._store.append(batch)
             except ThespisError as error:
-                await self._failed(entries, error)
+                await self._failed(batch, callbacks, error)
                 continue
             except Exception as error:
                 log.error("a batch of %d appends cannot be written", len(batch), exc_info=error)
-                await self._failed(entries, ThespisError(f"{type(error).__name__}: {error}"))
+                await self._failed(batch, callbacks, ThespisError(f"{type(error).__name__}: {error}"))
                 continue
             self._pause = 0.0
             self.batches += 1
             self.appends += len(batch)
-            self._written(entries, appended)
+            self._written(batch, callbacks, appended)
 
-    async def _failed(self, entries: list[tuple[Append, OnVerdict]], error: ThespisError) -> None:
+    async def _failed(self, batch: list[Append], callbacks: list[OnVerdict], error: ThespisError) -> None:
         """An absent store is left alone for a moment; what the store will not take is found by going one by one."""
-        if not isinstance(error, Unavailable) and len(entries) > 1:
-            for append, done in entries:
+        if not isinstance(error, Unavailable) and len(batch) > 1:
+            for append, done in zip(batch, callbacks, strict=True):
                 try:
                     appended = await self._store.append([append])
                 except Exception as failure:
                     done(failure if isinstance(failure, ThespisError) else ThespisError(str(failure)), None)
                 else:
-                    self._written([(append, done)], appended)
+                    self._written([append], [done], appended)
             return
-        for _, done in entries:
+        for done in callbacks:
             done(error, None)
         if isinstance(error, Unavailable):
             self._pause = min(max(self._pause * 2, 0.02), 1.0)
             await asyncio.sleep(self._pause)
 
-    def _written(self, entries: list[tuple[Append, OnVerdict]], appended: Appended) -> None:
-        for (_, done), verdict in zip(entries, appended.verdicts, strict=True):
+    def _written(self, batch: list[Append], callbacks: list[OnVerdict], appended: Appended) -> None:
+        for done, verdict in zip(callbacks, appended.verdicts, strict=True):
             done(verdict, appended)
         if self._on_batch is not None:
-            self._on_batch([append for append, _ in entries], appended)
+            self._on_batch(batch, appended)
 
-    def _take(self) -> list[tuple[Append, OnVerdict]]:
-        waiting = self._waiting
-        if len(waiting) <= MAX_APPENDS:
-            events = sum(len(append.events) for append, _ in waiting)
-            if events <= MAX_EVENTS:
-                self._waiting = []
-                return waiting
+    def _take(self) -> tuple[list[Append], list[OnVerdict]]:
+        waiting, callbacks = self._waiting, self._callbacks
+        if len(waiting) <= MAX_APPENDS and self._events <= MAX_EVENTS:
+            self._waiting, self._callbacks, self._events = [], [], 0
+            return waiting, callbacks
         count = events = 0
-        for append, _ in waiting:
+        for append in waiting:
             if count and (count >= MAX_APPENDS or events + len(append.events) > MAX_EVENTS):
                 break
             count += 1
             events += len(append.events)
-        self._waiting = waiting[count:]
-        return waiting[:count]
+        self._waiting, self._callbacks = waiting[count:], callbacks[count:]
+        self._events -= events
+        return waiting[:count], callbacks[:count]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -52,6 +53,20 @@ class Control:
         state = msgspec.json.decode(encode_state(folded.state))
         parked = folded.parked.reason if folded.parked is not None else None
         return ActorView(tenant, address, kind.name, folded.version, state, parked, at)
+
+    async def summaries(self, tenant: str, addresses: Sequence[str], size: int) -> dict[str, str]:
+        """See `Actors.summaries`."""
+        kinds = self._host.kinds
+        known = [(address, kind) for address in addresses if (kind := kinds.get(address.partition("/")[0]))]
+        loaded = await self._host.store.load([(tenant, address, kind.fold_id) for address, kind in known])
+        found: dict[str, str] = {}
+        for (address, kind), history in zip(known, loaded, strict=True):
+            try:
+                text = encode_state(restore(kind, address, history).state).decode()
+            except Exception as error:
+                text = f"cannot be folded: {error}"
+            found[address] = text if len(text) <= size else f"{text[: size - 1]}…"
+        return found
 
     async def query(self, tenant: str, address: str, question: str, body: bytes) -> bytes:
         """See `Actors.query`."""

@@ -271,6 +271,10 @@ class Host:
         """See `Actors.view`."""
         return await self.control.view(tenant, address, at)
 
+    async def summaries(self, tenant: str, addresses: Sequence[str], size: int = 120) -> dict[str, str]:
+        """See `Actors.summaries`."""
+        return await self.control.summaries(tenant, addresses, size)
+
     async def park(self, tenant: str, address: str, by: str, reason: str) -> Answer:
         """See `Actors.park`."""
         return await self.control.park(tenant, address, by, reason)

@@ -148,6 +148,9 @@ class Memory:
                 limit = 1.0 if crowded else cell.kind.idle
                 if not cell.busy and not cell.queue and cell.backlog is None and self.clock - cell.used > limit:
                     idle.append(cell)
+                elif not cell.queue:
+                    # An empty deque is larger than all the rest of an actor that waits.
+                    cell.queue = None
             for cell in idle:
                 self._note(cell)
                 del cells[cell.address]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -62,6 +62,13 @@ class Actors(Protocol):
 
     async def view(self, tenant: str, address: str, at: int | None = None) -> ActorView:
         """The committed state now, or folded up to version `at` (P5). Works on any host. Raises NotFound."""
+        ...
+
+    async def summaries(self, tenant: str, addresses: Sequence[str], size: int = 120) -> dict[str, str]:
+        """The committed states of several actors as JSON, cut off after `size` characters; unknown kinds are left out.
+
+        Works on any host.
+        """
         ...
 
     async def park(self, tenant: str, address: str, by: str, reason: str) -> Answer:

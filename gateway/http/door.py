@@ -34,6 +34,10 @@ class Client(Protocol):
         """The committed state now, or folded up to version `at`. Raises NotFound."""
         ...
 
+    async def summaries(self, tenant: str, addresses: Sequence[str], size: int = 120) -> dict[str, str]:
+        """The committed states of several actors as JSON, cut off after `size` characters."""
+        ...
+
     async def park(self, tenant: str, address: str, by: str, reason: str) -> Answer:
         """Stop an actor until it is resumed."""
         ...

@@ -74,7 +74,9 @@ async def list_actors(call: Call) -> web.Response:
         where.append(Filter("parked_at", "!=" if query.parked == "true" else "=", None))
     order = parse_order(query.sort) if query.sort else ()
     page = await _read(call, "actors", Query(call.tenant, None, where, order, _limit(call), query.after))
-    return answer({"actors": page.rows, "next": page.next, "position": page.cursor})
+    summaries = await call.door.client.summaries(call.tenant, [row["address"] for row in page.rows])
+    rows = [row | {"summary": summaries.get(row["address"])} for row in page.rows]
+    return answer({"actors": rows, "next": page.next, "position": page.cursor})
 
 
 async def rebuild(call: Call) -> web.Response:

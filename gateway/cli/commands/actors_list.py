@@ -10,7 +10,7 @@ from gateway.cli.find import place_options
 from gateway.cli.output import output_option, rows
 from gateway.cli.tree import command as thespis_command
 
-COLUMNS = ("address", "version", "last_type", "last_position", "parked")
+COLUMNS = ("address", "version", "last_type", "last_position", "parked", "summary")
 
 
 @thespis_command()
