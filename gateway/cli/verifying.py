@@ -22,7 +22,7 @@ from events.store import EventStore, StateHash
 PAGE: Final = 2000
 TOGETHER: Final = 8
 
-SYSTEM_KIND: Final = "system"
+SYSTEM_KINDS: Final = ("system", "router")
 """Streams of the kernel itself: their events are the kernel's own, there is no state to fold."""
 
 
@@ -118,7 +118,7 @@ async def _one(
     kind = kinds.get(split(stream)[0])
     result = Verified()
     remembered = {h.version: h for h in await store.state_hashes(tenant, stream)} if kind else {}
-    if kind is None and not stream.startswith(f"{SYSTEM_KIND}/"):
+    if kind is None and split(stream)[0] not in SYSTEM_KINDS:
         result.unserved[split(stream)[0]] = 1
     folded = begin(kind, stream) if kind else None
     version, previous = 0, GENESIS
