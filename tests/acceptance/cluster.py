@@ -74,6 +74,8 @@ class Load:
         self._copies = copies
         self._count = 0
         self._counted = asyncio.Event()
+        self._last: float | None = None
+        self._silence = 0.0
         self._over = False
         print(f"seed {seed}")
 
@@ -88,6 +90,10 @@ class Load:
                 self._over = True
 
             await together(traffic.run(self._steps(), self._told), attacking())
+            print(
+                f"{self._count} acknowledgements of {len(self.sent)} transfers, {traffic.tries} tries, "
+                f"longest silence {self._silence:.2f} s"
+            )
             async with open_store(self.cluster.postgres.url, migrated=True) as store:
                 head = await ended(store, len(self._asked), lambda _count: None)
                 await self._prove(store, await traffic.rows("balances", head))
@@ -110,6 +116,10 @@ class Load:
         assert answer["outcome"] == "handled", answer
         self._asked[step.to].positions.append(answer["position"])
         self.answers.setdefault(step.to, []).append(answer)
+        now = monotonic()
+        if self._last is not None:
+            self._silence = max(self._silence, now - self._last)
+        self._last = now
         self._count += 1
         self._counted.set()
 
