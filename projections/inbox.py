@@ -103,7 +103,7 @@ def _close(event: Event, row: Row | None, by: str, resolution: str) -> None:
 
 def _text(value: str) -> str:
     """Errors quote whatever a message held: cut it, and drop what a text column cannot hold."""
-    return value[:MAX_TEXT].replace("\0", "")
+    return value.replace("\0", "")[:MAX_TEXT]
 
 
 PROJECTION = Projection(

@@ -128,8 +128,8 @@ async def lineage(
 
 async def _find(store: ReadModelStore, tenant: str, id: str, source: str | None) -> tuple[Row, int]:
     if source is not None:
-        own = id if source.startswith(f"/{tenant}/") else None
-        rows, cursor = await _rows(store, tenant, "id", [f"{source} {id}", *([own] if own else [])])
+        rows, cursor = await _rows(store, tenant, "id", [f"{source} {id}", id])
+        rows = [r for r in rows if r["id"] != id or source == f"/{tenant}/{r['stream']}"]
     else:
         rows, cursor = await _rows(store, tenant, "id", [id])
         if not rows:
