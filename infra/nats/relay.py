@@ -38,7 +38,6 @@ from infra.nats.provision import (
 
 log = logging.getLogger("thespis.relay")
 
-WRONG_LAST_SEQUENCE = 10071
 _MIDDLE = ord("m")
 
 
@@ -83,9 +82,9 @@ class Relay:
         self._sent = 0
         self._acked = 0
         self._broken = ""
-        self._created = ""
+        self._created, self._end = "", 0
         self._lost_readers: list[tuple[int, dict[str, Any]]] = []
-        self._storage_failures = 0
+        self._futile = 0
         self._generation = 0
         self._fed: deque[Event] = deque()
         self._changed = asyncio.Event()
@@ -190,15 +189,15 @@ class Relay:
             state, lost = await recreate_stream(self._connection, self._config, first)
             self._lost_readers += lost
         self._sent = self._acked = state.last
-        self._created = state.created
+        self._created, self._end = state.created, state.last
         self._broken = ""
         self._announce()
 
     async def _mismatch(self, state: StreamState, head: int) -> str:
         """Why the stream cannot be continued, or empty."""
-        if self._storage_failures >= 3:
-            self._storage_failures = 0
-            return "cannot be written to"
+        self._futile = self._futile + 1 if (state.created, state.last) == (self._created, self._end) else 0
+        if self._futile >= 3:
+            return "takes nothing any more"
         if state.last > head:
             head = await self._store.head()  # another relay may have been quicker than our look at the log
             if state.last > head:
@@ -217,10 +216,10 @@ class Relay:
         return ""
 
     async def _headers(self, sequence: int) -> dict[str, str] | None:
-        """The headers of one message of the stream, None when it is gone."""
+        """The headers of one message of the stream, None when it is gone or cannot be read."""
         body = b'{"seq":%d}' % sequence
         head, _ = await self._connection.request(f"$JS.API.DIRECT.GET.{EV}", body, timeout=self._patience)
-        return None if status_of(head) == 404 else decode_headers(head)
+        return None if status_of(head) else decode_headers(head)
 
     async def _pump(self, backoff: Backoff) -> None:
         """Publish until something is wrong."""
@@ -239,7 +238,7 @@ class Relay:
                     self._broken = f"no acknowledgement within {self._patience:g} s"
             else:
                 backoff.reset()
-                self._storage_failures = 0
+                self._futile = 0
                 if not await self._wait(self._poll):
                     self._head = await self._store.head()
 
@@ -291,7 +290,6 @@ class Relay:
             ack = _ack(data)
             if ack.error is not None:
                 self._broken = str(ack.error.get("description"))
-                self._storage_failures += ack.error.get("err_code") != WRONG_LAST_SEQUENCE
             elif ack.seq > self._acked:
                 self._acked = ack.seq
                 while self._flying and self._flying[0][0] <= ack.seq:

@@ -17,13 +17,14 @@ import msgspec
 
 from actors.core.port import Actors
 from events import cloudevents
-from events.address import DEFAULT_TENANT
+from events.address import DEFAULT_TENANT, partition_of
 from events.cloudevents import CloudEvent
 from events.envelope import Answer
 from events.errors import Conflict, Invalid, InvalidName, Refused, ThespisError
 from infra.nats.client import Client
 from infra.nats.connection import Connection
 from infra.nats.ingress import parse, tenant_of
+from infra.nats.probe import Probe
 from infra.nats.protocol import decode_headers
 from infra.nats.provision import (
     SPOOL,
@@ -31,6 +32,7 @@ from infra.nats.provision import (
     Retention,
     ensure_consumer,
     ensure_stream,
+    recreate_stream,
     spool_config,
     spool_consumer_config,
 )
@@ -40,6 +42,9 @@ log = logging.getLogger("thespis.nats")
 
 SOURCE = "dead-letters"
 """The source of dead letters, whose feed is `feed/dead-letters`."""
+
+PROBE = "spool.-.probe"
+"""The subject of messages that only show that the stream takes messages."""
 
 _HOPELESS = (Invalid, Conflict, Refused)
 _MAX_COPY = 64 * 1024
@@ -70,6 +75,8 @@ class Spool:
         limit: int = 4096,
         heartbeat: float = 2.0,
         ack_wait: float = 30.0,
+        probe_interval: float = 5.0,
+        probe_patience: float = 4.0,
         max_size: int = cloudevents.MAX_SIZE,
         max_depth: int = cloudevents.MAX_DEPTH,
     ) -> None:
@@ -85,6 +92,15 @@ class Spool:
         self.pull = Pull(
             connection, SPOOL, SPOOL_CONSUMER, self.provision, self._take, limit=limit, heartbeat=heartbeat
         )
+        self.probe = Probe(
+            connection,
+            SPOOL,
+            PROBE,
+            self._elected,
+            self._begin_again,
+            interval=probe_interval,
+            patience=probe_patience,
+        )
         self.acknowledged = 0
         """Messages acknowledged so far."""
         self.dead = 0
@@ -93,10 +109,19 @@ class Spool:
     async def start(self) -> None:
         """Begin to take messages."""
         await self.pull.start()
+        await self.probe.start()
 
     async def stop(self) -> None:
         """Stop taking messages."""
+        await self.probe.stop()
         await self.pull.stop()
+
+    def _elected(self) -> bool:
+        """One host watches the stream: the one that owns the partition of `system/spool`."""
+        return partition_of(DEFAULT_TENANT, "system/spool") in self._actors.owned
+
+    async def _begin_again(self) -> None:
+        await recreate_stream(self._connection, spool_config(self._retention), 1)
 
     async def provision(self) -> None:
         """Make stream and consumer what they should be. Raises BusUnavailable, JetStreamError."""
@@ -107,6 +132,9 @@ class Spool:
     # -- one message
 
     def _take(self, subject: bytes, reply: bytes, head: bytes, data: bytes) -> None:
+        if subject == PROBE.encode():
+            self._settle(reply, b"+ACK")
+            return
         try:
             tenant = tenant_of(subject.decode())
             headers = decode_headers(head)

@@ -19,7 +19,6 @@ from infra.nats.options import options, redacted
 from tests.nats.fakes import eventually
 from tests.servers import Nats
 
-
 Configured = Callable[[str], Awaitable[int]]
 
 

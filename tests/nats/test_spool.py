@@ -201,6 +201,37 @@ async def test_the_pull_loop_provisions_again_after_a_wipe(
         await eventually(lambda: len(kernel.handled) == 1)
 
 
+async def test_the_spool_takes_messages_again_when_its_directory_is_removed_under_a_running_server(
+    nats_server: Nats, connection: Connection, outsider: NatsClient
+) -> None:
+    kernel = Kernel()
+    async with spooling(connection, kernel, probe_interval=0.1, probe_patience=1.0) as spool:
+        await put(outsider, "1")
+        await nats_server.wipe()
+        large = b'"' + b"x" * 900_000 + b'"'
+
+        async def silent() -> bool:
+            try:
+                headers = {"ce-specversion": "1.0", "ce-id": "2", "ce-source": "urn:till", "ce-type": "Deposit"}
+                await outsider.request("spool.default.Deposit", large, headers=headers, timeout=1)
+            except NatsError:
+                return True
+            return False
+
+        await eventually(silent)
+        await eventually(lambda: spool.probe.healed > 0, 60)
+        await stubborn(outsider, "3")
+        await eventually(lambda: len(kernel.handled) >= 2)
+
+
+async def test_the_probe_is_no_message(connection: Connection, outsider: NatsClient) -> None:
+    kernel = Kernel()
+    async with spooling(connection, kernel, probe_interval=0.01) as spool:
+        await eventually(lambda: spool.pull.received > 5)
+        await emptied(connection)
+    assert (kernel.handled, spool.dead, spool.probe.healed) == ([], 0, 0)
+
+
 async def test_the_pull_loop_provisions_again_when_stream_or_consumer_are_deleted(
     connection: Connection, outsider: NatsClient
 ) -> None:
