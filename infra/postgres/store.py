@@ -33,6 +33,7 @@ from infra.postgres.connection import Connection, Link, Links
 from infra.postgres.encoding import APPEND, encode, refusal
 from infra.postgres.errors import FAILURES, is_broken, translated, unknown
 from infra.postgres.migrate import migrate
+from infra.postgres.readahead import ReadAhead
 from infra.postgres.verdicts import verdicts_of
 
 WRITE_TIMEOUT: Final = 30.0
@@ -62,6 +63,7 @@ class PostgresStore:
         self._writer = Link(dsn, "writer", WRITE_TIMEOUT)
         self._writing = asyncio.Lock()
         self._readers = Links(dsn, "reader", readers, READ_TIMEOUT)
+        self._pages = ReadAhead(self._readers)
 
     async def __aenter__(self) -> PostgresStore:
         async with self._writing:
@@ -75,6 +77,7 @@ class PostgresStore:
         """Close every connection; an append under way is finished first."""
         async with self._writing:
             await self._writer.close()
+        self._pages.close()
         await self._readers.close()
 
     # -- writing
@@ -116,6 +119,8 @@ class PostgresStore:
 
     async def read(self, after: int, limit: int, types: Sequence[str] | None = None) -> list[Event]:
         """The next events of the log."""
+        if types is None:
+            return await self._pages.page(after, limit)
         return await self._readers.run(lambda c: reading.page(c, after, limit, types))
 
     async def read_stream(

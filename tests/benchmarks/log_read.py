@@ -16,7 +16,7 @@ from tests.benchmarks.log_data import RUNS, LineAdded, fresh, history, off_loop,
 
 EVENTS = 300_000
 PEER_EVENTS = 50_000
-PAGE = 5_000
+PAGE = 2_000
 BARE = """
 select position, tenant, stream, version, id, type, schema, data, causation, correlation, epoch, recorded_at, trace,
        meta, hash

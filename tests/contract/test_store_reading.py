@@ -22,6 +22,19 @@ async def test_pages_follow_each_other_without_gap_or_overlap(store: EventStore)
     assert [e.position for e in await store.read(-5, 2)] == [1, 2]
 
 
+async def test_large_pages_in_sequence_are_whole_and_what_comes_meanwhile_is_seen(store: EventStore) -> None:
+    await put(store, *(write(f"a/{n}", 0, 100) for n in range(11)))
+    seen: list[int] = []
+    for _ in range(5):
+        seen += [e.position for e in await store.read(len(seen), 250)]
+    assert seen == list(range(1, 1101))
+    await put(store, write("a/0", 100, 300))
+    for _ in range(3):
+        seen += [e.position for e in await store.read(len(seen), 250)]
+    assert seen == list(range(1, 1401))
+    assert [e.position for e in await store.read(250, 250)] == list(range(251, 501))
+
+
 async def test_a_page_can_be_of_some_types_only(store: EventStore) -> None:
     await put(store, write("a/1", 0, [event(type=t) for t in ("A", "B", "C", "A", "B")]))
     assert [(e.position, e.type) for e in await store.read(1, 2, ["A", "B"])] == [(2, "B"), (4, "A")]
