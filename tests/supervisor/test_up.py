@@ -173,15 +173,12 @@ async def test_servers_of_ones_own_are_used_instead(
 async def test_stopping_while_it_starts_leaves_nothing_behind(supervise: Supervise, data: Path) -> None:
     before = set(psutil.Process().children(recursive=True))
 
-    async def turn_of_the_loop() -> None:
-        await asyncio.sleep(0)
-
     def interrupt(line: str) -> None:
         raise AssertionError(line)
 
     async def stop_when_started() -> None:
         while not list(data.glob("logs/*.log")):
-            await turn_of_the_loop()
+            await asyncio.sleep(0)
         os.kill(os.getpid(), signal.SIGTERM)
 
     environment = {"PATH": os.defpath}
