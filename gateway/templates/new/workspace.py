@@ -1,8 +1,10 @@
-"""What this workspace brings. A new actor or projection is a file beside this one, and a name in these lists."""
+"""What this workspace brings. A new actor or projection is a file in `counters`, and a name in these lists.
+
+Files of the workspace are imported with a dot: it is loaded by its path, whatever the directory is called.
+"""
 
 from actors import Plugin
 
-from .counter import counter
-from .totals import totals
+from .counters import counter, totals
 
 plugin = Plugin(kinds=[counter], projections=[totals])

@@ -1,1 +1,0 @@
-"""A workspace. Being a package lets its tests import the files beside them."""
