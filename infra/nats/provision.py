@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
 from typing import Any, Final
 
@@ -13,8 +14,13 @@ EV: Final = "EV"
 SPOOL: Final = "SPOOL"
 SPOOL_CONSUMER: Final = "thespis"
 
+log = logging.getLogger("thespis.nats")
+
 NOT_FOUND = (10059, 10014)
 """`err_code` of a stream or a consumer that does not exist."""
+NO_ROOM = (10047, 10023)
+"""`err_code` of a stream that may become larger than the server's storage."""
+LEAST_BYTES = 16 * 1024 * 1024
 SECOND = 1_000_000_000
 
 
@@ -96,16 +102,36 @@ async def find_stream(connection: Connection, name: str) -> dict[str, Any] | Non
 async def ensure_stream(connection: Connection, wanted: dict[str, Any], first: int = 1) -> StreamState:
     """Create the stream with its first sequence number `first`, or update what differs; the state it is in.
 
-    Settings this code does not name stay as they are. Raises BusUnavailable, and JetStreamError for a difference that
-    cannot be updated (the storage, the retention).
+    Settings this code does not name stay as they are. A server with less room than asked for gets less. Raises
+    BusUnavailable, and JetStreamError for a difference that cannot be updated (the storage, the retention).
     """
     name = wanted["name"]
     info = await find_stream(connection, name)
     if info is None:
-        info = await connection.jetstream(f"STREAM.CREATE.{name}", {**wanted, "first_seq": max(first, 1)})
+        info = await _fitting(connection, f"STREAM.CREATE.{name}", {**wanted, "first_seq": max(first, 1)}, LEAST_BYTES)
     elif _differs(wanted, info["config"]):
-        info = await connection.jetstream(f"STREAM.UPDATE.{name}", {**info["config"], **wanted})
+        now: int = info["config"].get("max_bytes", -1)
+        changed = {**info["config"], **wanted}
+        info = await _fitting(connection, f"STREAM.UPDATE.{name}", changed, now if now > 0 else LEAST_BYTES) or info
+    assert info is not None
     return _state(info)
+
+
+async def _fitting(connection: Connection, action: str, config: dict[str, Any], least: int) -> dict[str, Any] | None:
+    """Create or update with `max_bytes` halved until the server has room; None when that would be no more than what
+    is there already.
+    """
+    while True:
+        try:
+            return await connection.jetstream(action, config)
+        except JetStreamError as error:
+            smaller = config["max_bytes"] // 2
+            if error.number not in NO_ROOM or smaller < LEAST_BYTES:
+                raise
+            if action.startswith("STREAM.UPDATE") and smaller <= least:
+                return None
+            log.info("%s: the server has no room for %d bytes", action, config["max_bytes"])
+            config = {**config, "max_bytes": smaller}
 
 
 async def ensure_consumer(connection: Connection, stream: str, wanted: dict[str, Any]) -> None:
