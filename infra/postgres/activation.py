@@ -19,8 +19,7 @@ select s.version, s.state, h.version, h.hash, t.types, t.schemas, t.datas, f.sou
      order by e.version desc limit 1) h on true
   left join lateral (
     select array_agg(x.type) as types, array_agg(x.schema) as schemas, array_agg(x.data) as datas from (
-      select e.type, e.schema, coalesce(e.data, (select b.data from thespis.blobs b where b.sha256 = e.blob)) as data
-        from thespis.events e
+      select e.type, e.schema, e.data from thespis.events e
        where e.tenant = k.tenant and e.stream = k.stream and e.version > coalesce(s.version, 0)
        order by e.version) x) t on true
   left join thespis.forks f on f.tenant = k.tenant and f.stream = k.stream
@@ -39,11 +38,15 @@ async def load(connection: Connection, keys: Sequence[tuple[str, str, str]]) -> 
         snapshot = None if state is None else Snapshot(tenant, stream, at, fold, state)
         begin = at or 0
         events: list[tuple[int, str, int, bytes]] = []
-        if source is not None and fork > begin:
-            prefix = await reading.stream(connection, tenant, source, begin, fork, None)
-            events = [(e.version, e.type, e.schema, e.data) for e in prefix]
-            begin = fork
-        if types is not None:
-            events += zip(range(begin + 1, version + 1), types, schemas, datas, strict=True)
+        if datas is not None and None in datas:  # some are in the table of blobs: the long way round
+            whole = await reading.stream(connection, tenant, stream, begin, version, None)
+            events = [(e.version, e.type, e.schema, e.data) for e in whole]
+        else:
+            if source is not None and fork > begin:
+                prefix = await reading.stream(connection, tenant, source, begin, fork, None)
+                events = [(e.version, e.type, e.schema, e.data) for e in prefix]
+                begin = fork
+            if types is not None:
+                events += zip(range(begin + 1, version + 1), types, schemas, datas, strict=True)
         loaded.append(Loaded(version, hash, snapshot, events))
     return loaded
