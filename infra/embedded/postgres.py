@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import importlib.util
 import os
+import re
 import shutil
 import signal
 import tempfile
@@ -125,7 +127,9 @@ class EmbeddedPostgres:
     @property
     def _sockets(self) -> Path:
         beside = self.directory.parent / "run"
-        if len(str(beside)) < 80:  # a socket's path has at most 103 bytes
+        if re.fullmatch(
+            r"[\w/.+-]{1,80}", str(beside), re.ASCII
+        ):  # short, and without what a list or a URL gives meaning
             return beside
         return Path(tempfile.gettempdir()) / f"{self._cluster}-{os.getuid()}"
 
@@ -162,6 +166,8 @@ class EmbeddedPostgres:
         if self.process is not None:
             await self.process.stop((signal.SIGINT, 20.0), (signal.SIGQUIT, 5.0))
         await self._clear()
+        with contextlib.suppress(OSError):
+            self._sockets.rmdir()
 
     async def kill(self) -> None:
         """SIGKILL, as a crash would."""
@@ -196,6 +202,7 @@ class EmbeddedPostgres:
         shutil.rmtree(part, ignore_errors=True)
         secret = self.directory.with_name(".initdb-password")
         try:
+            secret.unlink(missing_ok=True)
             secret.touch(0o600)
             secret.write_text(self._passwords[ADMIN])
             command = ["--pgdata", part, "--username", ADMIN, "--pwfile", secret, "--auth", "scram-sha-256"]
@@ -280,11 +287,16 @@ class EmbeddedPostgres:
             return
         except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError):
             pass  # it is new, or its creation was cut short
-        except (OSError, asyncpg.PostgresError) as error:
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise StoreUnavailable(f"Postgres runs but does not let us in: {error}") from error
         try:
             await self._create_role_and_database()
-        except (OSError, asyncpg.PostgresError) as error:
+        except asyncpg.InvalidPasswordError as error:
+            raise StoreUnavailable(
+                f"the passwords in {self.directory.parent}/secrets.json are not those of the cluster beside it",
+                hint="restore that file, or move the directory away to begin anew",
+            ) from error
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise StoreUnavailable(f"Postgres runs but cannot be set up: {error}", hint=f"see {self.log}") from error
 
     async def _create_role_and_database(self) -> None:

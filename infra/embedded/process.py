@@ -74,8 +74,9 @@ class Process:
     def last_words(self, lines: int = 5) -> str:
         """The end of what this run wrote to its log, in one line."""
         with self.log.open("rb") as file:
-            file.seek(self._logged if self.log.stat().st_size >= self._logged else 0)
-            text = file.read()[-8192:].decode(errors="replace")
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(self._logged if size >= self._logged else 0, size - 8192))
+            text = file.read().decode(errors="replace")
         return " | ".join(line.strip() for line in text.splitlines()[-lines:] if line.strip())
 
 

@@ -23,9 +23,9 @@ async def test_a_private_postgres_comes_back_after_a_kill_with_what_was_committe
     connection = await asyncpg.connect(postgres_server.url)
     await connection.execute("CREATE TABLE t AS SELECT 7 AS x")
     await postgres_server.kill()
-    with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
+    with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)):
         await connection.fetchval("SELECT 1")
-    await connection.close()
+    connection.terminate()
     url = postgres_server.url
     await postgres_server.restart()
     assert postgres_server.url == url

@@ -154,3 +154,16 @@ async def test_the_store_may_vanish_while_it_runs(nats_server: Nats, tmp_path: P
     client = await nats.connect(nats_server.url)
     assert await client.jetstream().streams_info() == []
     await client.close()
+
+
+async def test_any_name_of_a_directory_will_do(workplace: Path) -> None:
+    server = Nats(workplace / "a, $b c é #{x}")
+    await server.start()
+    try:
+        client = await nats.connect(server.url)
+        await client.jetstream().add_stream(name="S", subjects=["s.>"])
+        await client.close()
+        assert server.directory.exists()
+        assert list(server.directory.iterdir())
+    finally:
+        await server.stop()

@@ -113,6 +113,25 @@ async def test_a_creation_that_was_cut_short_is_begun_again(workplace: Path, tmp
         await server.stop()
 
 
+async def test_any_name_of_a_directory_will_do(workplace: Path) -> None:
+    server = Postgres(workplace / ('a, "b" c é ' + "long" * 20), safe=False)
+    await server.start()
+    try:
+        assert await answer(server.socket_url, "SELECT 1") == 1
+    finally:
+        await server.stop()
+
+
+async def test_passwords_of_another_cluster_are_told_from_a_broken_server(postgres_server: Postgres) -> None:
+    await postgres_server.stop()
+    stranger = EmbeddedPostgres(
+        postgres_server.directory, password="x", admin_password="x", log=postgres_server.log, settings=SAFE
+    )
+    with pytest.raises(StoreUnavailable, match="are not those of the cluster beside it"):
+        await stranger.start()
+    assert not stranger.running
+
+
 async def test_a_cluster_of_another_version_is_named(postgres_server: Postgres) -> None:
     await postgres_server.stop()
     (postgres_server.directory / "PG_VERSION").write_text("16\n")

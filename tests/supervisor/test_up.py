@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 import shutil
@@ -35,9 +36,20 @@ def data(workplace: Path) -> Iterator[Path]:
     shutil.rmtree(parent)
 
 
+def alive() -> set[psutil.Process]:
+    """Processes below this one, those of the fixtures included."""
+    found = set()
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if process.status() != psutil.STATUS_ZOMBIE:
+                found.add(process)
+    return found
+
+
 async def test_up_starts_both_servers_and_a_host_that_gets_its_secrets_by_environment(
     supervise: Supervise, data: Path, tmp_path: Path
 ) -> None:
+    before = alive()
     async with supervise(data, workspace=tmp_path) as it:
         running = msgspec.json.decode((data / "run.json").read_bytes(), type=Running)
         assert running == it.running
@@ -51,7 +63,7 @@ async def test_up_starts_both_servers_and_a_host_that_gets_its_secrets_by_enviro
         assert host["env"]["NATS_RELAY_URL"] == running.nats_relay_url
         assert host["argv"][-1] == str(tmp_path)
         secrets = msgspec.json.decode((data / "secrets.json").read_bytes())
-        for process in psutil.Process().children(recursive=True):
+        for process in alive() - before:
             words = " ".join(process.cmdline())
             assert not [name for name, secret in secrets.items() if secret in words]
         connection = await asyncpg.connect(running.database_url)
@@ -59,9 +71,8 @@ async def test_up_starts_both_servers_and_a_host_that_gets_its_secrets_by_enviro
         await connection.close()
         client = await nats.connect(running.nats_client_url)
         await client.close()
-        children = psutil.Process().children(recursive=True)
     assert not (data / "run.json").exists()
-    assert not [p for p in children if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+    assert alive() <= before
 
 
 async def test_a_host_that_dies_is_started_again_on_the_same_port_and_the_line_says_how_it_died(
@@ -77,8 +88,11 @@ async def test_a_host_that_dies_is_started_again_on_the_same_port_and_the_line_s
 
 @pytest.mark.parametrize("which", ["postgres", "nats-server"])
 async def test_a_server_that_dies_is_started_again_where_it_was(supervise: Supervise, data: Path, which: str) -> None:
+    before = alive()
     async with supervise(data) as it:
-        victim = next(p for p in psutil.Process().children() if p.name() == which)
+        (victim,) = [
+            process for process in alive() - before if process.name() == which and process.ppid() == os.getpid()
+        ]
         victim.kill()
         await it.hears(f"{which.removesuffix('-server')} was ended by SIGKILL")
         await it.hears("runs again")
@@ -171,7 +185,7 @@ async def test_servers_of_ones_own_are_used_instead(
 
 
 async def test_stopping_while_it_starts_leaves_nothing_behind(supervise: Supervise, data: Path) -> None:
-    before = set(psutil.Process().children(recursive=True))
+    before = alive()
 
     def interrupt(line: str) -> None:
         raise AssertionError(line)
@@ -183,6 +197,6 @@ async def test_stopping_while_it_starts_leaves_nothing_behind(supervise: Supervi
 
     environment = {"PATH": os.defpath}
     await asyncio.gather(up(data, 0, environment=environment, say=interrupt), stop_when_started())
-    assert {p for p in psutil.Process().children(recursive=True) if p.status() != psutil.STATUS_ZOMBIE} <= before
+    assert alive() <= before
     async with supervise(data) as it:
         await (await asyncpg.connect(it.running.database_url)).close()
