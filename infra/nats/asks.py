@@ -1,14 +1,14 @@
 """The serving side of asks, questions and operator commands, for the partitions this host owns.
 
-`ask.<partition>.…`, `q.<partition>.…` and `ctl.<partition>.…` are subscribed while the partition is owned, so that a
-request nobody can serve is answered at once by the broker ("no responders"), and the client looks again.
+`host.`, `ask.`, `q.` and `ctl.<partition>.…` are subscribed while the partition is owned, so that a request nobody can
+serve is answered at once by the broker ("no responders"), and the client looks again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from urllib.parse import unquote
@@ -16,14 +16,17 @@ from urllib.parse import unquote
 from actors.core.port import Actors
 from events.address import check_tenant
 from events.bus import BusMessage, Subscription
-from events.envelope import Answer
+from events.envelope import Answer, Message
 from events.errors import BusUnavailable, Corrupt, DeadlineExceeded, NotOwned, ThespisError, UnknownType
 from infra.nats import errors, operations
 from infra.nats.client import wall_clock
-from infra.nats.messages import decode_message, encode_answer, target_of
+from infra.nats.messages import ASK, HOST, decode_ask, decode_message, encode_answer, target_of
 from infra.nats.wire import Wire
 
 log = logging.getLogger("thespis.nats")
+
+
+Decode = Callable[[str, Mapping[str, str], bytes, int], Message]
 
 
 class Asks:
@@ -74,7 +77,8 @@ class Asks:
             await self._drop(partition)
         for partition in [p for p in owned if p not in self._serving]:
             self._serving[partition] = [
-                await self._bus.listen(f"ask.{partition}.>", self._on_ask),
+                await self._bus.listen(f"{HOST}.{partition}.>", partial(self._on_message, decode_message)),
+                await self._bus.listen(f"{ASK}.{partition}.>", partial(self._on_message, decode_ask)),
                 await self._bus.listen(f"q.{partition}.>", self._on_operation),
                 await self._bus.listen(f"ctl.{partition}.>", self._on_operation),
             ]
@@ -95,10 +99,10 @@ class Asks:
 
     # -- requests
 
-    def _on_ask(self, request: BusMessage) -> None:
+    def _on_message(self, decode: Decode, request: BusMessage) -> None:
         try:
             now = self._now()
-            message = decode_message(request.subject, request.headers, request.data, now)
+            message = decode(request.subject, request.headers, request.data, now)
             if message.deadline is not None and message.deadline < now:
                 raise DeadlineExceeded(f"the deadline of {message.type} for {message.to} has passed")
         except ThespisError as error:

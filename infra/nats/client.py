@@ -29,7 +29,7 @@ from events.errors import (
     ThespisError,
 )
 from infra.nats import errors, operations
-from infra.nats.messages import decode_answer, encode_message, subject_for
+from infra.nats.messages import HOST, decode_answer, encode_message, subject_for
 from infra.nats.wire import Wire
 
 PATIENCE = 30.0
@@ -50,11 +50,22 @@ def wall_clock() -> int:
 
 
 class Client:
-    """Asks, queries, publishes and operates. `actors` is the kernel of this process, if it runs one."""
+    """Asks, queries, publishes and operates. `actors` is the kernel of this process, if it runs one.
 
-    def __init__(self, bus: Wire, actors: Actors | None = None, *, now: Callable[[], int] = wall_clock) -> None:
+    `plane` is HOST among hosts; a client whom NATS does not let write there uses ASK.
+    """
+
+    def __init__(
+        self,
+        bus: Wire,
+        actors: Actors | None = None,
+        *,
+        plane: str = HOST,
+        now: Callable[[], int] = wall_clock,
+    ) -> None:
         self.bus = bus
         self.actors = actors
+        self.plane = plane
         self.now = now
 
     # -- messages
@@ -214,7 +225,7 @@ class _Try:
         message = self.message
         remaining = self.deadline - asyncio.get_running_loop().time()
         self.client.bus.call(
-            subject_for("ask", message.tenant, message.to),
+            subject_for(self.client.plane, message.tenant, message.to),
             message.body,
             encode_message(message),
             max(0.01, min(PER_TRY, remaining)),

@@ -1,19 +1,29 @@
-"""Messages and answers between hosts: headers and body of `ask.`, the body of its reply, and subjects of actors."""
+"""Messages on the bus: headers and body of `host.` and `ask.`, the body of their replies, and subjects of actors.
+
+Hosts trust each other: what comes on `host.` is the message as it is. `ask.` is open to clients: who they say they are
+is kept as `nats:…`, the time is ours, and their key counts only among theirs.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import Final
 from urllib.parse import unquote
 
 import msgspec
 
 from events import ids
 from events.address import address, check_tenant, check_type, partition_of, split, token
-from events.cloudevents import digest, percent_decode, percent_encode
+from events.cloudevents import compact, digest, percent_decode, percent_encode
 from events.envelope import Answer, Message
 from events.errors import InvalidData, InvalidName
+
+HOST: Final = "host"
+"""The plane on which hosts pass messages on to the owner of an actor; no client may write there."""
+ASK: Final = "ask"
+"""The plane on which clients ask actors."""
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -75,40 +85,69 @@ def encode_message(message: Message) -> dict[str, str]:
 
 
 def decode_message(subject: str, headers: Mapping[str, str], body: bytes, now_us: int) -> Message:
-    """The message a request carries. Only `ce-type` is required; without `thespis-id` it can not be repeated safely.
+    """The message of another host. Raises InvalidName, InvalidData."""
+    tenant, to = target_of(subject)
+    get = headers.get
+    id = get("thespis-id") or ""
+    if not _UUID.fullmatch(id):
+        raise InvalidData(f"header thespis-id is {id!r}, not a UUID in lower case")
+    try:
+        time, schema = int(get("thespis-time") or now_us), int(get("thespis-schema") or 1)
+        deadline = int(text) if (text := get("thespis-deadline")) else None
+        known = bytes.fromhex(get("thespis-digest") or "")
+    except ValueError as error:
+        raise InvalidData(f"a header cannot be read: {error}") from None
+    meta = get("thespis-meta")
+    return Message(
+        id=id,
+        type=check_type(get("ce-type") or ""),
+        to=to,
+        tenant=tenant,
+        body=body,
+        sender=percent_decode(get("ce-source") or ""),
+        time=time,
+        causation=percent_decode(get("thespis-causation") or ""),
+        correlation=percent_decode(get("thespis-correlation") or ""),
+        schema=schema,
+        digest=known,
+        trace=percent_decode(get("traceparent") or "") or None,
+        meta=percent_decode(meta).encode() if meta else None,
+        deadline=deadline,
+    )
 
-    Raises InvalidName, InvalidData.
+
+def decode_ask(subject: str, headers: Mapping[str, str], body: bytes, now_us: int) -> Message:
+    """The message of a client. Only header `ce-type` is required; a repetition has the same `thespis-id`, any text.
+
+    Raises InvalidName, InvalidData, TooLarge.
     """
     tenant, to = target_of(subject)
     get = headers.get
     name = get("ce-type")
     if name is None:
         raise InvalidData("header ce-type is required: it names the type of the message")
-    id = get("thespis-id") or ids.random_id(now_us)
-    if not _UUID.fullmatch(id):
-        raise InvalidData(f"header thespis-id is {id!r}, not a UUID in lower case")
-    body = body or b"null"
+    sender = "nats:" + percent_decode(get("ce-source") or "")
+    key = get("thespis-id")
+    id = ids.keyed(tenant, "nats", to, percent_decode(key)) if key else ids.random_id(now_us)
+    body = compact(body or b"null")
     try:
-        time, schema = int(get("thespis-time") or now_us), int(get("thespis-schema") or 1)
+        schema = int(get("thespis-schema") or 1)
         deadline = int(text) if (text := get("thespis-deadline")) else None
-        known = bytes.fromhex(text) if (text := get("thespis-digest")) else digest(name, body)
-    except (ValueError, msgspec.DecodeError) as error:
-        raise InvalidData(f"a header or the body cannot be read: {error}") from None
-    meta = get("thespis-meta")
+    except ValueError as error:
+        raise InvalidData(f"a header cannot be read: {error}") from None
     return Message(
         id=id,
         type=check_type(name),
         to=to,
         tenant=tenant,
         body=body,
-        sender=percent_decode(get("ce-source") or "nats:"),
-        time=time,
+        sender=sender,
+        time=now_us,
         causation=percent_decode(get("thespis-causation") or ""),
         correlation=percent_decode(get("thespis-correlation") or "") or id,
         schema=schema,
-        digest=known,
-        trace=get("traceparent"),
-        meta=percent_decode(meta).encode() if meta else None,
+        digest=digest(name, body),
+        trace=percent_decode(get("traceparent") or "") or None,
         deadline=deadline,
     )
 

@@ -20,7 +20,7 @@ from events import cloudevents
 from events.address import DEFAULT_TENANT, partition_of
 from events.cloudevents import CloudEvent
 from events.envelope import Answer
-from events.errors import Conflict, Invalid, InvalidName, Refused, ThespisError
+from events.errors import Corrupt, InvalidName, Parked, ThespisError, Unavailable
 from infra.nats.client import Client
 from infra.nats.connection import Connection
 from infra.nats.ingress import parse, tenant_of
@@ -46,7 +46,8 @@ SOURCE = "dead-letters"
 PROBE = "spool.-.probe"
 """The subject of messages that only show that the stream takes messages."""
 
-_HOPELESS = (Invalid, Conflict, Refused)
+_WAITING = (Unavailable, Parked, Corrupt)
+"""What may pass; everything else never will."""
 _MAX_COPY = 64 * 1024
 _encode = msgspec.json.Encoder().encode
 
@@ -171,11 +172,11 @@ class Spool:
         if isinstance(result, Answer):
             self._settle(reply, b"+ACK")
             self.acknowledged += 1
-        elif isinstance(result, _HOPELESS):
+        elif isinstance(result, _WAITING):
+            self._later(reply, result)
+        else:
             reason = f"{result.code}: {result.message}"
             self._bury(subject, reply, head, data, f"{event.source} {event.id}", event.type, reason)
-        else:
-            self._later(reply, result)
 
     def _later(self, reply: bytes, error: ThespisError) -> None:
         """Have it delivered again after a while that grows with the number of deliveries."""

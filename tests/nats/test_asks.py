@@ -31,7 +31,16 @@ from infra.nats.asks import Asks
 from infra.nats.bus import NatsBus
 from infra.nats.client import Client, wall_clock
 from infra.nats.connection import connect
-from infra.nats.messages import decode_answer, decode_message, encode_answer, encode_message, subject_for, target_of
+from infra.nats.messages import (
+    ASK,
+    decode_answer,
+    decode_ask,
+    decode_message,
+    encode_answer,
+    encode_message,
+    subject_for,
+    target_of,
+)
 from infra.nats.wire import Wire
 from tests.nats.fakes import Kernel, eventually
 
@@ -258,25 +267,46 @@ async def test_a_question_whose_receiver_says_not_found_is_not_found(wire: NewWi
             await Client(await wire()).query("default", "account/1", "Balance", b"")
 
 
-async def test_rubbish_on_the_ask_plane_is_answered_with_an_error(wire: NewWire) -> None:
+async def test_rubbish_is_answered_with_an_error(wire: NewWire) -> None:
     kernel = Kernel()
     bus = await wire()
+    one = f"{partition_of('default', 'account/1')}.default.account.1"
+    id = {"thespis-id": "0198c5f0-0000-7000-8000-000000000001"}
     async with serving(await wire(), kernel):
         for subject, headers, body in [
-            (f"ask.{partition_of('default', 'account/1')}.default.account.1", {}, b"{}"),
-            (f"ask.{partition_of('default', 'account/1')}.default.account.1", {"ce-type": "no good"}, b"{}"),
-            (f"ask.{partition_of('default', 'account/1')}.default.account.1", {"ce-type": "T"}, b"{"),
-            ("ask.1.default.account.1", {"ce-type": "T", "thespis-id": "x"}, b"{}"),
-            ("ask.1.default.account.1", {"ce-type": "T", "thespis-time": "x"}, b"{}"),
+            (f"ask.{one}", {}, b"{}"),
+            (f"ask.{one}", {"ce-type": "no good"}, b"{}"),
+            (f"ask.{one}", {"ce-type": "T"}, b"{"),
+            (f"ask.{one}", {"ce-type": "T"}, b"[" * 100),
+            (f"ask.{one}", {"ce-type": "T", "thespis-schema": "x"}, b"{}"),
+            (f"ask.{one}", {"ce-type": "T", "thespis-deadline": "5"}, b"{}"),
             ("ask.1.default.account", {"ce-type": "T"}, b"{}"),
             ("ask.1.DEFAULT.account.1", {"ce-type": "T"}, b"{}"),
+            (f"host.{one}", {"ce-type": "T"}, b"{}"),
+            (f"host.{one}", {"ce-type": "T", "thespis-id": "x"}, b"{}"),
+            (f"host.{one}", id, b"{}"),
+            (f"host.{one}", {"ce-type": "T", "thespis-time": "x", **id}, b"{}"),
             ("q.1.default.account.1", {"thespis-op": "destroy"}, b"{}"),
             ("ctl.1.default.account.1", {"thespis-op": "park"}, b"[]"),
         ]:
             reply = await bus.request(subject, body, headers)
-            assert isinstance(errors.decode(reply.headers, reply.data), ThespisError), subject
+            assert isinstance(errors.decode(reply.headers, reply.data), ThespisError), (subject, headers)
     assert kernel.handled == []
     assert kernel.operations == []
+
+
+async def test_a_client_cannot_pretend_to_be_somebody_else(wire: NewWire) -> None:
+    kernel = Kernel()
+    async with serving(await wire(), kernel):
+        forged = message(sender="system/spool", time=5, meta=b'{"source":"urn:x","id":"1"}')
+        client = Client(await wire(), plane=ASK)
+        first = await client.ask(forged)
+        again = await client.ask(forged)
+        assert (again.duplicate, again.position) == (True, first.position)
+    (handled,) = kernel.handled
+    assert (handled.sender, handled.meta) == ("nats:system/spool", None)
+    assert handled.time > 5
+    assert handled.id != forged.id
 
 
 def test_addresses_survive_subjects() -> None:
@@ -293,8 +323,8 @@ def test_answers_survive_the_wire(data: bytes | None) -> None:
 
 
 def test_a_plain_request_needs_nothing_but_a_type() -> None:
-    found = decode_message("ask.1.default.account.1", {"ce-type": "Deposit"}, b'{"amount": 1}', 5)
-    assert (found.type, found.to, found.time, found.body) == ("Deposit", "account/1", 5, b'{"amount": 1}')
+    found = decode_ask("ask.1.default.account.1", {"ce-type": "Deposit"}, b'{"amount": 1}', 5)
+    assert (found.type, found.to, found.time, found.body) == ("Deposit", "account/1", 5, b'{"amount":1}')
     assert found.correlation == found.id
-    again = decode_message("ask.1.default.account.1", encode_message(found), found.body, 9)
+    again = decode_message("host.1.default.account.1", encode_message(found), found.body, 9)
     assert again == found

@@ -206,7 +206,11 @@ async def test_no_jetstream_is_bus_unavailable(configured: Configured) -> None:
 
 async def test_a_violation_of_permissions_does_not_end_the_connection(nats_server: Nats) -> None:
     connection = await connect(nats_server.client_url)
-    connection.send("ev.forbidden.x.y.Z", b"")
+    for subject in ("ev.default.x.y.Z", "host.1.default.x.y", "ctl.1.default.x.y", "live.default.x.y.z"):
+        connection.error = ""
+        connection.send(subject, b"")
+        await eventually(lambda: "permissions violation" in connection.error.lower())
+    connection.error = ""
     await connection.listen("tell.me", lambda *_: None)
     await eventually(lambda: "permissions violation" in connection.error.lower())
     await works(connection)

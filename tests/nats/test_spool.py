@@ -12,7 +12,7 @@ import pytest
 from nats.aio.client import Client as NatsClient
 from nats.errors import Error as NatsError
 
-from events.errors import Busy, Parked
+from events.errors import Busy, Forbidden, Parked
 from infra.nats.bus import NatsBus
 from infra.nats.client import Client
 from infra.nats.connection import Connection
@@ -142,6 +142,15 @@ async def test_the_same_key_with_another_body_is_a_dead_letter(connection: Conne
         await emptied(connection)
     assert kernel.handled[0].body == b'{"amount":1}'
     assert msgspec.json.decode(kernel.handled[1].body)["message"] == "urn:till 1"
+
+
+async def test_what_the_kernel_forbids_is_a_dead_letter(connection: Connection, outsider: NatsClient) -> None:
+    kernel = Kernel()
+    kernel.errors = [Forbidden("an event of the kernel")]
+    async with spooling(connection, kernel) as spool:
+        await put(outsider, "1")
+        await eventually(lambda: spool.dead == 1)
+        await emptied(connection)
 
 
 async def test_a_tenant_keeps_its_messages_apart(connection: Connection, outsider: NatsClient) -> None:
