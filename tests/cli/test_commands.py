@@ -223,3 +223,14 @@ def test_the_page_of_a_command_is_never_larger_than_the_door_allows() -> None:
     from gateway.cli.reading import PAGE
 
     assert Settings().max_page >= PAGE
+
+
+async def test_a_question_reads_and_records_nothing(run: Run) -> None:
+    await filled(run)
+    assert (await read(run, "actors", "query", "counter/a", "Above", '{"limit": 5}'))["answer"] == {"above": True}
+    assert len(await read(run, "events", "list")) == 3
+
+
+async def test_an_effect_that_is_not_there_cannot_be_settled(run: Run) -> None:
+    done = await run("effects", "resolve", "nothing", "--status", "failed", "--reason", "looked")
+    assert (done.returncode, done.stderr[:6]) == (3, b"error[")
