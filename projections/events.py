@@ -1,4 +1,8 @@
-"""The searchable feed: one row per event, by type, stream, correlation, id and source."""
+"""The searchable feed: one row per event, by type, stream, correlation and id.
+
+To find the events of a source, ask for its stream: `/<tenant>/<stream>` is the source of our own, and an outside one
+has the stream `events.address.feed_address(source)`. So that needs no index of its own.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +34,6 @@ FEED = Table(
         ("stream", "tenant", "position"),
         ("correlation", "tenant", "position"),
         ("id", "tenant"),
-        ("source", "tenant", "position"),
     ],
 )
 

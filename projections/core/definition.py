@@ -6,7 +6,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import NoneType, UnionType
-from typing import TYPE_CHECKING, Any, Final, Literal, cast, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args, get_origin
 
 import msgspec
 
@@ -215,8 +215,3 @@ def check(projections: Iterable[Projection]) -> dict[str, Projection]:
             )
         found[projection.name] = projection
     return found
-
-
-def is_projection(value: object) -> bool:
-    """Whether a value found in a plugin is a projection."""
-    return isinstance(cast(Any, value), Projection)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import statistics
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -15,11 +16,13 @@ from events.envelope import Event
 from infra.postgres.migrate import migrate
 from infra.postgres.projections import open_read_models
 from projections import PROJECTIONS, Projection, Projector, Ref, Rows, Table
+from tests.benchmarks.log_data import fresh
 
 EVENTS = 400_000
 ACCOUNTS = 1_000
 RUNS = 3
 PAGE = 5_000
+TAIL = 10_000
 
 
 class Deposited(msgspec.Struct, frozen=True):
@@ -28,9 +31,7 @@ class Deposited(msgspec.Struct, frozen=True):
     note: str
 
 
-BALANCES = Table(
-    "balances", {"tenant": str, "account": str, "balance": int, "changes": int}, key=("tenant", "account")
-)
+BALANCES = Table("balances", {"tenant": str, "account": str, "balance": int, "changes": int}, key=("tenant", "account"))
 
 
 def keys(event: Event, data: Any) -> list[Ref]:
@@ -62,18 +63,10 @@ BY_NAME = {p.name: p for p in [*PROJECTIONS, BALANCE]}
 @asynccontextmanager
 async def filled(url: str, events: int = EVENTS) -> AsyncIterator[str]:
     """A database of one's own with a log in it."""
-    name = "bench_projections"
-    admin = await asyncpg.connect(url)
-    await admin.execute(f"drop database if exists {name} with (force)")
-    await admin.execute(f"create database {name}")
-    try:
-        dsn = url.rpartition("/")[0] + "/" + name
+    async with fresh(url) as dsn:
         await migrate(dsn)
         await fill(dsn, events)
         yield dsn
-    finally:
-        await admin.execute(f"drop database if exists {name} with (force)")
-        await admin.close()
 
 
 async def fill(dsn: str, events: int) -> None:
@@ -95,7 +88,7 @@ async def fill(dsn: str, events: int) -> None:
         await connection.copy_records_to_table(
             "events", schema_name="thespis", columns=list(Event.__struct_fields__), records=rows
         )
-    await connection.execute("analyze thespis.events")
+    await connection.execute("vacuum analyze thespis.events")
     await connection.close()
 
 
@@ -152,8 +145,8 @@ async def raw_fold(dsn: str) -> float:
                 row[1] += 1
         async with connection.transaction():
             await connection.execute(
-                "insert into raw_rows select * from unnest($1::text[], $2::bigint[], $3::bigint[]) on conflict (account)"
-                " do update set balance = raw_rows.balance + excluded.balance,"
+                "insert into raw_rows select * from unnest($1::text[], $2::bigint[], $3::bigint[])"
+                " on conflict (account) do update set balance = raw_rows.balance + excluded.balance,"
                 " changes = raw_rows.changes + excluded.changes",
                 list(sums),
                 [v[0] for v in sums.values()],
@@ -200,12 +193,20 @@ async def folded(servers: Any, emit: Callable[..., None]) -> None:
             rates["raw"].append(EVENTS / await raw_fold(dsn))
             for name in ("balances", "throughput"):
                 rates[name].append(EVENTS / (await ours(dsn, name))[0])
-    for name, floor in (("balances", 200_000), ("throughput", 200_000), ("raw", None)):
-        emit(case=f"projection catch-up, {name}", rates=rates[name], unit="events/s", floor=floor, events=EVENTS)
+    for name, values in rates.items():
+        extra: dict[str, Any] = {}
+        if name != "raw":
+            extra = {"of_raw": ratio(values, rates["raw"]), "floor": 200_000}
+        emit(case=f"projection catch-up, folded, {name}", rates=values, unit="events/s", events=EVENTS, **extra)
+
+
+def ratio(values: list[float], others: list[float]) -> float:
+    """Of the medians."""
+    return statistics.median(values) / statistics.median(others)
 
 
 async def one_row_per_event(servers: Any, emit: Callable[..., None]) -> None:
-    """The searchable feed, until folded, and until its five indexes are there too."""
+    """The searchable feed, until folded, and until its indexes are there too."""
     async with filled(servers.postgres_url) as dsn:
         rates: dict[str, list[float]] = {"folded": [], "folded and indexed": [], "raw, not indexed": []}
         for _ in range(RUNS):
@@ -213,9 +214,49 @@ async def one_row_per_event(servers: Any, emit: Callable[..., None]) -> None:
             seconds, ready = await ours(dsn, "events")
             rates["folded"].append(EVENTS / seconds)
             rates["folded and indexed"].append(EVENTS / ready)
+    raw = rates["raw, not indexed"]
     for name, values in rates.items():
-        floor = None if name.startswith("raw") else 60_000
-        emit(case=f"projection catch-up, one row per event, {name}", rates=values, unit="events/s", floor=floor)
+        extra = {} if values is raw else {"of_raw": ratio(values, raw), "floor": 60_000}
+        emit(
+            case=f"projection catch-up, one row per event, {name}",
+            rates=values,
+            unit="events/s",
+            events=EVENTS,
+            **extra,
+        )
 
 
-CASES = [("projection-fold", folded), ("projection-rows", one_row_per_event)]
+async def tail(servers: Any, emit: Callable[..., None]) -> None:
+    """From the doorbell to rows that a reader sees, one event at a time; and a bare transaction of one row."""
+    async with filled(servers.postgres_url, TAIL) as dsn, open_read_models(dsn) as (source, store):
+        log = await asyncpg.connect(dsn)
+        seconds: dict[str, list[float]] = {"visible": [], "bare transaction": []}
+        await log.execute("create table raw_cursor (position bigint)")
+        await log.execute("insert into raw_cursor values (0)")
+        projector = Projector([BALANCE], source, store)
+        await projector.start()
+        await projector.wait(BALANCE.name, TAIL, 60)
+        for position in range(TAIL + 1, TAIL + 501):
+            await log.execute(COPY_LAST, position)
+            begin = time.perf_counter()
+            projector.wake(position)
+            await projector.wait(BALANCE.name, position, 10)
+            seconds["visible"].append(time.perf_counter() - begin)
+            begin = time.perf_counter()
+            async with log.transaction():
+                await log.execute("update raw_cursor set position = $1", position)
+            seconds["bare transaction"].append(time.perf_counter() - begin)
+        await projector.stop()
+        await log.close()
+    for name, values in seconds.items():
+        emit(case=f"projection tail, one event, {name}", seconds=values)
+
+
+COPY_LAST = """
+insert into thespis.events (position, tenant, stream, version, id, type, schema, data, causation, correlation, epoch,
+                            recorded_at, hash)
+select $1::bigint, tenant, stream, $1::integer, id, type, schema, data, causation, correlation, epoch, recorded_at, hash
+  from thespis.events where position = 1"""
+
+
+CASES = [("projection-fold", folded), ("projection-rows", one_row_per_event), ("projection-tail", tail)]

@@ -203,23 +203,22 @@ NOTES = Table(
 FINE = {"text": "fine", "number": 1, "extra": None}
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"text": "a\0b"},
-        {"text": "\ud800"},
-        {"text": 5},
-        {"text": None},
-        {"text": "x" * 5_000},
-        {"number": 2**63},
-        {"number": 1.5},
-        {"number": True},
-        {"extra": {"x": object()}},
-        {"extra": {"x": "\0"}},
-        {"surplus": 1},
-    ],
-    ids=repr,
-)
+WRONG: dict[str, dict[str, Any]] = {
+    "NUL": {"text": "a\0b"},
+    "half a pair": {"text": "\ud800"},
+    "number for text": {"text": 5},
+    "nothing for text": {"text": None},
+    "too long for an index": {"text": "x" * 5_000},
+    "too large": {"number": 2**63},
+    "float for int": {"number": 1.5},
+    "bool for int": {"number": True},
+    "not JSON": {"extra": {"x": object()}},
+    "NUL in JSON": {"extra": {"x": "\0"}},
+    "surplus column": {"surplus": 1},
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
 async def test_a_row_that_does_not_fit_its_table_is_traced_to_its_event(
     store: ReadModelStore, wrong: dict[str, Any]
 ) -> None:

@@ -158,7 +158,7 @@ async def test_a_query_uses_the_indexes(
     connection: Any = await asyncpg.connect(postgres_url)
     names = await connection.fetch("select indexdef from pg_indexes where tablename like 'p\\_events\\_%'")
     await connection.close()
-    assert len(names) == 6
+    assert len(names) == 5
     page = await store.query("events", Query("default", limit=1))
     assert page.cursor == 3_000
 
