@@ -53,7 +53,8 @@ class Asks:
         """Subscribe, and follow the ownership."""
         self._broadcast = await self._bus.listen("ctl.effects.*", self._on_effect)
         await self.refresh()
-        await self._bus.settled()
+        with suppress(BusUnavailable):  # subscriptions are made again after a reconnect
+            await self._bus.settled()
         self._task = asyncio.get_running_loop().create_task(self._follow())
 
     async def stop(self) -> None:
@@ -91,6 +92,8 @@ class Asks:
                     await self.refresh()
                 except ThespisError as error:
                     log.debug("subscriptions wait: %s", error)
+                except Exception:
+                    log.exception("subscriptions wait")
 
     async def _drop(self, partition: int) -> None:
         for subscription in self._serving.pop(partition):

@@ -262,6 +262,7 @@ def _nobody(partition: int | None = None) -> NotOwned:
 
 def _position(index: int, result: Answer | ThespisError | None) -> int:
     if isinstance(result, ThespisError):
-        raise result.__class__(f"event {index}: {result.message}", hint=result.hint) from result
+        result.args = (f"event {index}: {result.message}",)
+        raise result
     assert result is not None
     return result.position

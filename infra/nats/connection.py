@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import ParseResult
 
@@ -14,8 +15,9 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription as ClientSubscription
 from nats.aio.transport import TcpTransport
+from nats.errors import Error as NatsError
 
-from events.errors import BusUnavailable, DeadlineExceeded, NotFound, ThespisError, TooLarge
+from events.errors import BusUnavailable, DeadlineExceeded, InvalidName, NotFound, ThespisError, TooLarge
 from infra.nats.options import options, redacted
 from infra.nats.protocol import publication, status_of
 from infra.nats.reader import Reader, Receive
@@ -55,6 +57,10 @@ class _Transport(TcpTransport):
         return True  # else nats-py would make one of its own
 
 
+async def _unused(message: Msg) -> None:
+    """nats-py wants a callback; the reader never leaves it anything."""
+
+
 class Listening:
     """A subscription whose messages go to a plain function."""
 
@@ -65,7 +71,7 @@ class Listening:
     async def stop(self) -> None:
         """Stop receiving."""
         self._connection.forget(self._subscription._id)
-        if not self._connection.client.is_closed and not self._subscription._closed:
+        with suppress(NatsError):  # closed, or stopped before
             await self._subscription.unsubscribe()
 
 
@@ -123,14 +129,14 @@ class Connection:
     async def listen(self, subject: str, receive: Receive, queue: str = "") -> Listening:
         """Subscribe with a plain function, called with (subject, reply, header block, payload) as bytes."""
 
-        async def slow(message: Msg) -> None:  # what arrives before the fast path is set
-            receive(message.subject.encode(), message.reply.encode(), b"", message.data)
-
-        if self.client.is_closed:
-            raise self.unavailable()
         client: Any = self.client
-        subscription: ClientSubscription = await client.subscribe(subject, queue, cb=slow)
-        self._reader.direct[str(subscription._id).encode()] = receive
+        sid = str(client._sid + 1).encode()  # as `subscribe` will count, before it waits for anything
+        self._reader.direct[sid] = receive
+        try:
+            subscription: ClientSubscription = await client.subscribe(subject, queue, cb=_unused)
+        except NatsError as error:
+            self._reader.direct.pop(sid)
+            raise self.unavailable() if client.is_closed else InvalidName(f"{subject!r}: {error}") from None
         return Listening(self, subscription)
 
     def forget(self, sid: int) -> None:
@@ -245,6 +251,7 @@ class Connection:
 
     def reconnected(self) -> None:
         """Tell everybody that the server is back."""
+        log.info("NATS at %s is back", redacted(self.url))
         self._up.set()
         for function in list(self.on_reconnect):
             function()
@@ -252,6 +259,8 @@ class Connection:
     def disconnected(self) -> None:
         """Tell everybody that the server went away."""
         self._up.clear()
+        if not self.client.is_closed:
+            log.warning("NATS at %s went away", redacted(self.url))
         for function in list(self.on_disconnect):
             function()
 

@@ -73,7 +73,7 @@ def decode(headers: Mapping[str, str], body: bytes) -> ThespisError | None:
         return None
     try:
         problem = _decode(body)
-    except msgspec.DecodeError:
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         problem = Problem(code, 0, body.decode(errors="replace") or code)
     kind = _BY_CODE.get(problem.code, ThespisError)
     if kind is errors.Refused:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import lru_cache, partial
 from urllib.parse import unquote
 
@@ -18,7 +19,7 @@ from events.address import check_tenant
 from events.bus import BusMessage, Subscription
 from events.cloudevents import CloudEvent, percent_decode
 from events.envelope import Answer
-from events.errors import InvalidData, ThespisError
+from events.errors import BusUnavailable, InvalidData, ThespisError
 from infra.nats import errors
 from infra.nats.client import Client
 from infra.nats.wire import Wire
@@ -91,7 +92,8 @@ class Ingress:
     async def start(self) -> None:
         """Begin to take events."""
         self._subscription = await self._bus.listen("pub.*.>", self._on_event, "thespis")
-        await self._bus.settled()
+        with suppress(BusUnavailable):  # the subscription is made again after a reconnect
+            await self._bus.settled()
 
     async def stop(self) -> None:
         """Stop taking events; those taken are still answered."""

@@ -40,7 +40,10 @@ def encode_headers(headers: Mapping[str, str]) -> bytes:
             raise InvalidData(f"header {name!r} cannot be sent: {value[:80]!r}")
         lines.append(f"{name}: {value}")
     lines.append("\r\n")
-    return "\r\n".join(lines).encode()
+    try:
+        return "\r\n".join(lines).encode()
+    except UnicodeEncodeError:
+        raise InvalidData("a header is not Unicode text") from None
 
 
 def publication(subject: str, data: bytes, headers: Mapping[str, str] | None = None, reply: str = "") -> bytes:

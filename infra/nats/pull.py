@@ -159,7 +159,11 @@ class Pull:
             self.backoff.reset()
             if self._requested * 2 < self._limit:
                 self._changed.set()
-            self._take(subject, reply, head, data)
+            try:
+                self._take(subject, reply, head, data)
+            except Exception:  # it stays unacknowledged and comes again
+                log.exception("a message from %s could not be taken", subject.decode(errors="replace"))
+                self.finished()
         elif head:
             self._on_status(subject, status_of(head), head)
 

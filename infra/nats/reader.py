@@ -28,17 +28,27 @@ class Reader:
         self.client = client
         self.direct: dict[bytes, Receive] = {}
         """Subscription id (as sent by the server) → function."""
-        self._rest = b""
+        self._rest: list[bytes] = []
+        self._size = 0
+        self._needed = 0
         self._generation = 0
 
     def reset(self) -> None:
         """Forget half a message: a new connection begins."""
-        self._rest = b""
+        self._rest = []
+        self._size = self._needed = 0
         self._generation += 1
 
     async def parse(self, data: bytes) -> None:
         """Take what arrived, hand on every complete message, keep the rest."""
-        buffer = self._rest + data if self._rest else data
+        buffer = data
+        if self._rest:
+            self._rest.append(data)
+            self._size += len(data)
+            if self._size < self._needed:  # a long message arrives in many pieces: join them once
+                return
+            buffer = b"".join(self._rest)
+        needed = 0
         generation = self._generation
         at, end = 0, len(buffer)
         direct = self.direct
@@ -58,6 +68,7 @@ class Reader:
                 start = line_end + 2
                 stop = start + size
                 if stop + 2 > end:
+                    needed = stop + 2 - at
                     break
                 at = stop + 2
                 if first == 77:
@@ -84,7 +95,8 @@ class Reader:
                 await self._operation(line)
             if generation != self._generation:
                 return
-        self._rest = buffer[at:] if at else buffer
+        self._rest = [buffer[at:]] if at < end else []
+        self._size, self._needed = end - at, needed
 
     async def _client_message(self, words: list[bytes], reply: bytes, head: bytes, payload: bytes) -> None:
         await self.client._process_msg(int(words[2]), words[1], reply, payload, head)

@@ -179,7 +179,7 @@ class Relay:
         self._bytes = 0
         found = await find_stream(self._connection, EV)
         head = await self._store.head()
-        self._head = head
+        self._head = max(self._head, head)
         first = max(1, head - self._refill + 1)
         if found is None:
             log.info("stream %s is not there: filling it from position %d", EV, first)
