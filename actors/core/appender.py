@@ -121,9 +121,15 @@ class Appender:
 
     def _written(self, batch: list[Append], callbacks: list[OnVerdict], appended: Appended) -> None:
         for done, verdict in zip(callbacks, appended.verdicts, strict=True):
-            done(verdict, appended)
+            try:
+                done(verdict, appended)
+            except Exception as error:
+                log.critical("nobody took a verdict", exc_info=error)
         if self._on_batch is not None:
-            self._on_batch(batch, appended)
+            try:
+                self._on_batch(batch, appended)
+            except Exception as error:
+                log.critical("a listener failed after a commit", exc_info=error)
 
     def _take(self) -> tuple[list[Append], list[OnVerdict]]:
         waiting, callbacks = self._waiting, self._callbacks

@@ -354,7 +354,12 @@ class Host:
             cell = run_queue.popleft()
             cell.ready = False
             if cell.queue and not cell.busy:
-                self._step(cell)
+                try:
+                    self._step(cell)
+                except Exception as error:
+                    # A fault of the kernel itself: this actor starts afresh, everybody else goes on.
+                    log.critical("%s was dropped", cell.address, exc_info=error)
+                    self.supervision.drop(cell, ThespisError(f"{type(error).__name__}: {error}"))
             if time.perf_counter() > deadline:
                 asyncio.get_running_loop().call_soon(self._run)
                 return
@@ -392,7 +397,7 @@ class Host:
                 return
             if work.note is not None:
                 self._noted(cell, work.note)
-            if work.solo or cell.parked is not None:
+            if work.solo or work.note is not None:
                 break
         hand.put()
         cell.busy = True
@@ -404,6 +409,7 @@ class Host:
         elif isinstance(note, ActorResumed):
             cell.parked = None
             cell.skip = note.skipped
+            self.supervision.leave_to_store(cell)
 
     def _on_batch(self, batch: Sequence[Append], appended: Appended) -> None:
         mails: list[Mail] = []

@@ -36,6 +36,7 @@ class Memory:
         self._tasks: set[asyncio.Task[None]] = set()
         self._task: asyncio.Task[None] | None = None
         self._at = 0
+        self._filling: set[Cell] = set()
         self.passivated = 0
 
     def start(self) -> None:
@@ -102,14 +103,18 @@ class Memory:
 
     def refill(self, cell: Cell) -> None:
         """Fetch tells that wait in the store only."""
-        self.spawn(self._refill(cell))
+        if cell not in self._filling:
+            self._filling.add(cell)
+            self.spawn(self._refill(cell))
 
     async def _refill(self, cell: Cell) -> None:
-        host = self._host
-        if cell.backlog is None:
-            from events.store import MailKey
+        try:
+            await self._fill(cell)
+        finally:
+            self._filling.discard(cell)
 
-            cell.backlog = MailKey(cell.partition, 0, 0)
+    async def _fill(self, cell: Cell) -> None:
+        host = self._host
         while cell.backlog is not None and cell.partition in host.owned:
             limit = host.settings.queue_limit // 2
             try:

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from actors.core.cell import Cell, Work
 from actors.core.draft import Draft, decide_into
 from events.envelope import Message
 from events.errors import Parked, ThespisError
 from events.ids import random_id
+from events.store import MailKey
 from events.system import ActorParked
 
 if TYPE_CHECKING:
@@ -104,6 +106,13 @@ class Supervision:
         for work in queue or ():
             self._host.waiting_here -= 1
             self.answer(work, error())
+
+    def leave_to_store(self, cell: Cell) -> None:
+        """Tells that wait in the store are older than those that came into memory meanwhile: take all from there."""
+        for work in [work for work in cell.queue or () if work.mail is not None]:
+            cast("deque[Work]", cell.queue).remove(work)
+            self._host.waiting_here -= 1
+        cell.backlog = MailKey(cell.partition, 0, 0)
 
     def answer(self, work: Work, error: ThespisError) -> None:
         """The message is not handled here and now."""

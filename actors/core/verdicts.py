@@ -35,6 +35,8 @@ class Verdicts:
             self._written(cell, draft, verdict.position, appended)
         elif verdict.status is Status.FENCED:
             host.ownership.fenced(cell.partition)
+            host.mailroom.lost([cell.partition])
+            host.timers.lost([cell.partition])
             host.requeue(cell, draft.works)
             host.supervision.drop(cell, NotOwned(f"{cell.address} moved to another host"))
             return

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 
 from events.errors import Conflict, Parked
@@ -129,3 +131,44 @@ def test_a_timer_that_fires_while_its_actor_is_parked_waits_for_it() -> None:
         assert (await system.state("counter/a"))["total"] == 7
 
     run_system(plugin(), script)
+
+
+def test_tells_keep_their_order_over_a_park_and_a_resume_while_more_arrive() -> None:
+    from actors import Kind, Message, Plugin, Tell
+    from tests.kernel.counter import Add, Noted
+
+    class Seen(msgspec.Struct):
+        values: list[int] = []
+
+    class Saw(msgspec.Struct, frozen=True):
+        value: int
+
+    def decide(state: Seen, message: Message) -> list[object]:
+        by = message.data.by
+        if message.to == "seer/sender":
+            return [Noted("go"), *(Tell("seer/receiver", Add(by + n)) for n in range(5))]
+        if by == 7 and armed["boom"]:
+            raise RuntimeError("not seven")
+        return [Saw(by)]
+
+    def evolve(state: Seen, event: object) -> Seen:
+        if isinstance(event, Saw):
+            state.values.append(event.value)
+        return state
+
+    seer = Kind("seer", state=Seen, decide=decide, evolve=evolve, messages=[Add], events=[Noted, Saw])
+
+    async def script(system: System) -> None:
+        for n in range(4):
+            await system.ask("seer/sender", Add(n * 5))
+        await system.settle()
+        assert (await system.state("seer/receiver"))["values"] == [0, 1, 2, 3, 4, 5, 6]
+        armed["boom"] = False
+        asks = [asyncio.ensure_future(system.ask("seer/sender", Add(20 + n * 5))) for n in range(20)]
+        await system.hosts[0].resume("default", "seer/receiver", "user:ada", "mended")
+        await asyncio.gather(*asks)
+        await system.settle()
+        await system.advance(1)
+        assert (await system.state("seer/receiver"))["values"] == list(range(120))
+
+    run_system(Plugin(kinds=[seer]), script)
