@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import stat
 import threading
 from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import BinaryIO, Final
@@ -84,6 +85,19 @@ async def arriving(file: BinaryIO) -> AsyncIterator[list[Line]]:
             yield list(splitter.end())
             return
         yield list(splitter.feed(chunk))
+
+
+def count(file: BinaryIO) -> int | None:
+    """How many lines are left in a file, without reading it away; None for a pipe or a terminal."""
+    descriptor = file.fileno()
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return None
+    at, found, last = os.lseek(descriptor, 0, os.SEEK_CUR), 0, b"\n"
+    while chunk := os.pread(descriptor, CHUNK, at):
+        found += chunk.count(b"\n")
+        last = chunk
+        at += len(chunk)
+    return found + (not last.endswith(b"\n"))
 
 
 def batches(lines: Iterable[Line], most: int, most_bytes: int) -> Iterator[list[Line]]:

@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from events.errors import Unavailable
-from gateway.cli.http import Api
+from gateway.cli.http import Api, problem_error
 
 COLUMNS: Final = ("position", "time", "stream", "version", "type", "data")
 
@@ -61,21 +61,25 @@ async def follow(
     `after` is the position to begin after, None for now. Raises Unavailable when the server stays away longer than
     `patience` seconds.
     """
-    last = "" if after is None else str(after)
+    # The head is known from the start, so that nothing is missed when the connection breaks before the first event.
+    # Asking for it also tells at once that nobody is there.
+    head = (await api.get("/v1/events", {"limit": 1}))["head"]
+    last = str(head if after is None else after)
     loop = asyncio.get_running_loop()
-    lost = None
+    lost: float | None = None
     delay = 0.1
     while True:
         try:
-            async for id, _, data in api.stream("/v1/events/stream", filters, last):
+            async for id, name, data in api.stream("/v1/events/stream", filters, last):
+                if name == "problem":
+                    raise problem_error(503, data.encode())
                 lost, delay = None, 0.1
-                if not id or (last and int(id) <= int(last)):
-                    continue
-                last = id
-                yield _decode(data)
+                if id and int(id) > int(last):
+                    last = id
+                    yield _decode(data)
         except Unavailable:
             lost = lost or loop.time()
-            if loop.time() - lost > patience or not last:
+            if loop.time() - lost > patience:
                 raise
         await asyncio.sleep(delay)
         delay = min(delay * 2, 2.0)

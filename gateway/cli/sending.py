@@ -33,11 +33,13 @@ def send(
     timeout: float,
 ) -> dict[str, Any]:
     """POST the message to the actor and return the answer; repeated with the same key when the answer is lost."""
+    import shlex
     import time
 
     import msgspec
 
     from events.address import check_type, split
+    from events.errors import DeadlineExceeded, OutcomeUnknown
     from events.ids import random_id
     from gateway.cli.arguments import json_argument
     from gateway.cli.http import Api, call, path
@@ -56,4 +58,8 @@ def send(
 
         return await retrying(attempt, patience=timeout)
 
-    return call(url, data, post)
+    try:
+        return call(url, data, post)
+    except (OutcomeUnknown, DeadlineExceeded) as error:
+        error.hint = f"the message may have been handled: repeat it with --key {shlex.quote(used)} to learn the outcome"
+        raise

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +18,7 @@ from hypothesis import strategies as st
 
 from events.errors import Busy, Conflict, Forbidden, InvalidData, OutcomeUnknown, ThespisError
 from gateway.cli.http import NoServer
-from gateway.cli.lines import MAX_LINE, Line, Splitter, batches
+from gateway.cli.lines import MAX_LINE, Line, Splitter, batches, count
 from gateway.cli.publishing import BATCH, Publisher, fault
 from tests.cli.conftest import Thespis
 from tests.cli.fake import FakeInstance
@@ -263,3 +266,39 @@ def test_wrong_usage_publishes_nothing(
     assert (done.returncode, done.stdout) == (code, b"")
     assert done.stderr.decode().startswith(said)
     assert instance.events == []
+
+
+def test_a_progress_bar_is_drawn_on_a_terminal_and_only_there(
+    thespis: Thespis, instance: FakeInstance, tmp_path: Path
+) -> None:
+    (tmp_path / "events.ndjson").write_bytes(b"\n".join(map(line, range(30))))
+    ours, theirs = os.openpty()
+    try:
+        running = subprocess.Popen(
+            [sys.executable, "-m", "gateway.main", "publish", "events.ndjson", "--url", instance.url],
+            cwd=tmp_path,
+            env=thespis.environment | {"TERM": "xterm"},
+            stdout=subprocess.PIPE,
+            stderr=theirs,
+        )
+        shown, _ = running.communicate(timeout=60)
+        drawn = os.read(ours, 100_000)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert (running.returncode, shown) == (0, b"published 30 events, positions 1 to 30\n")
+    assert b"publishing" in drawn
+    assert b"30/30" in drawn
+
+
+def test_lines_left_in_a_file_are_counted_and_those_of_a_pipe_are_not(tmp_path: Path) -> None:
+    file = tmp_path / "lines"
+    for content, expected in ((b"", 0), (b"a", 1), (b"a\n", 1), (b"a\nb", 2)):
+        file.write_bytes(content)
+        with file.open("rb") as opened:
+            assert count(opened) == expected
+            assert opened.read() == content
+    reading, writing = os.pipe()
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        assert count(pipe) is None

@@ -63,8 +63,11 @@ def command(
 
 
 def _publish_one(event: dict[str, str | None], url: str | None, data: str | None) -> dict[str, Any]:
+    import shlex
+
     import msgspec
 
+    from events.errors import OutcomeUnknown
     from events.ids import random_id
     from gateway.cli.arguments import json_argument
     from gateway.cli.http import Api, call
@@ -82,7 +85,11 @@ def _publish_one(event: dict[str, str | None], url: str | None, data: str | None
         answer = await retrying(lambda: api.post("/v1/events", raw=body, content_type="application/cloudevents+json"))
         return answer["events"][0]
 
-    return call(url, data, send)
+    try:
+        return call(url, data, send)
+    except OutcomeUnknown as error:
+        error.hint = f"it may be recorded: repeat it with --id {shlex.quote(document['id'])} to learn the outcome"
+        raise
 
 
 def _publish_file(
@@ -92,7 +99,7 @@ def _publish_file(
 
     from events.errors import ThespisError, Unavailable
     from gateway.cli.http import Api, call
-    from gateway.cli.lines import arriving
+    from gateway.cli.lines import arriving, count
     from gateway.cli.progress import progress
     from gateway.cli.publishing import Publisher
     from gateway.problems import INVALID
@@ -117,7 +124,7 @@ def _publish_file(
             kind = "application/cloudevents-batch+json"
             return (await api.post("/v1/events", raw=body, content_type=kind))["events"]
 
-        with progress("publishing", "events") as advance:
+        with progress("publishing", "lines", count(file)) as advance:
             publisher = Publisher(send, on_bad=on_bad, on_acks=on_acks, advance=advance, patience=patience)
             try:
                 await publisher.run(arriving(file), from_line)

@@ -18,7 +18,11 @@ from gateway.cli.tree import command as thespis_command
     "--from", "first", type=click.IntRange(min=1), default=1, show_default=True, help="First version to show."
 )
 @click.option("--to", "last", type=click.IntRange(min=1), help="Last version to show  [default: the newest]")
-@click.option("--speed", type=click.FloatRange(min=0.001), help="Pace of the past: 1 as it was, 10 ten times as fast.")
+@click.option(
+    "--speed",
+    type=click.FloatRange(min=0.001),
+    help="Pace of the past: 1 as it was, 10 ten times as fast; no pause is longer than 10 s.",
+)
 @click.option("--verify", is_flag=True, help="Refold every stream (or ADDRESS) and compare with the remembered states.")
 @click.option("--all", is_flag=True, help="With --verify: do not stop at the first divergence.")
 @click.option(
