@@ -181,6 +181,11 @@ class Links:
         link = await self._borrow()
         try:
             yield link
+        except asyncio.CancelledError:
+            # What was under way may still take effect: a BEGIN, say, and the next user would work, and wait, inside
+            # a transaction that nobody ends.
+            link.drop()
+            raise
         finally:
             self._give_back(link)
 
