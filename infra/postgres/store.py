@@ -101,6 +101,9 @@ class PostgresStore:
                     appended = Appended(*verdicts_of(parts[0], await write(connection, parts[0])))
                 else:
                     appended = await _in_parts(connection, parts, write)
+            except asyncio.CancelledError:
+                self._writer.drop()  # a transaction may be open on it
+                raise
             except FAILURES as error:
                 if is_broken(error):
                     self._writer.drop()
