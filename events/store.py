@@ -349,8 +349,8 @@ class EventStore(Protocol):
         """The message log of one stream with `version` > after, in the order handled."""
         ...
 
-    async def answer(self, id: str) -> Answer | None:
-        """The first answer to the message of that id, or None if it was not handled (or long ago)."""
+    async def answers(self, ids: Sequence[str]) -> dict[str, tuple[bytes, Answer]]:
+        """For those of these messages that were handled (and are remembered): digest and first answer."""
         ...
 
     # -- mailboxes, effects, timers

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from actors.core.cell import Cell, Work
 from actors.core.draft import Draft, answer_of
+from events.envelope import Answer
 from events.errors import Conflict, KeyReused, NotOwned, OutcomeUnknown, ThespisError, Unavailable
 from events.store import Append, Appended, Effect, MailKey, Status, Timer, Verdict
 
@@ -108,6 +110,10 @@ class Verdicts:
     def _not_written(self, cell: Cell, draft: Draft, verdict: Verdict) -> None:
         host = self._host
         works = draft.works
+        if len(works) > 1 and verdict.status in (Status.DUPLICATE, Status.KEY_REUSED):
+            cell.busy = True
+            host.memory.spawn(self._sort_out(cell, works))
+            return
         if len(works) > 1 or verdict.status is Status.CONFLICT:
             for work in works:
                 work.solo = True
@@ -118,20 +124,44 @@ class Verdicts:
             host.requeue(cell, works)
             return
         work = works[0]
-        if verdict.status is Status.KEY_REUSED:
-            if work.done is not None:
-                work.done(KeyReused(f"message {work.message.id} to {cell.address} came before with another body"))
-        elif verdict.status is Status.DUPLICATE:
-            if work.done is not None and verdict.first is not None:
-                work.done(msgspec.structs.replace(verdict.first, duplicate=True))
-            if work.mail is not None:
-                self._discard_mail(cell, work.mail)
+        if verdict.status is Status.KEY_REUSED or verdict.first is not None:
+            self._repeat(cell, work, None if verdict.status is Status.KEY_REUSED else verdict.first)
         elif work.done is not None:
             work.done(OutcomeUnknown(f"what {work.message.id} consumes was consumed before"))
         if work.timer is not None:
             host.timers.drop(cell.tenant, cell.address, work.timer[0], work.timer[1])
         elif work.change is not None:
             host.effects.closed(work.change.id)
+
+    def _repeat(self, cell: Cell, work: Work, first: Answer | None) -> None:
+        """The message was handled before: with this answer, or (None) with another body."""
+        if work.done is not None:
+            if first is not None:
+                work.done(msgspec.structs.replace(first, duplicate=True))
+            else:
+                work.done(KeyReused(f"message {work.message.id} to {cell.address} came before with another body"))
+        if work.mail is not None:
+            self._discard_mail(cell, work.mail)
+
+    async def _sort_out(self, cell: Cell, works: list[Work]) -> None:
+        """Of a batch that holds repetitions: answer those at once, and let the rest be decided again."""
+        host = self._host
+        rest = works
+        with contextlib.suppress(ThespisError):
+            # Tells keep to the slow way: their row has to be consumed too.
+            known = await host.store.answers([work.message.id for work in works if work.mail is None])
+            rest = [work for work in works if work.message.id not in known]
+            for work in works:
+                if work.message.id in known:
+                    digest, first = known[work.message.id]
+                    self._repeat(cell, work, first if digest == work.message.digest else None)
+        if len(rest) == len(works):
+            for work in rest:
+                work.solo = True
+        cell.busy = False
+        host.requeue(cell, rest)
+        if cell.queue:
+            host.make_ready(cell)
 
     def _discard_mail(self, cell: Cell, key: MailKey) -> None:
         """The message came by another way before; its row has no more to say."""

@@ -16,7 +16,7 @@ def run_system_fixture(request: pytest.FixtureRequest) -> Callable[..., Any]:
 
     seed = crc32(request.node.nodeid.encode())
 
-    def run(plugin: Any, script: Any, **options: Any) -> Any:
-        return run_system(plugin, script, **{"seed": seed, **options})
+    def run(plugin: Any, script: Any, *, hosts: int = 1, settings: Any = None) -> Any:
+        return run_system(plugin, script, seed=seed, hosts=hosts, settings=settings)
 
     return run

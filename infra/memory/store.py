@@ -115,10 +115,10 @@ class MemoryStore(Leases):
             ))  # fmt: skip
         return found
 
-    async def answer(self, id: str) -> Answer | None:
-        """The first answer to a message."""
-        row = self._tables.messages.get(id)
-        return None if row is None else row.answer()
+    async def answers(self, ids: Sequence[str]) -> dict[str, tuple[bytes, Answer]]:
+        """Digests and first answers of those that were handled."""
+        rows = {id: self._tables.messages.get(id) for id in ids}
+        return {id: (row.handled.digest, row.answer()) for id, row in rows.items() if row is not None}
 
     # -- mailboxes, effects, timers
     async def mail(self, partitions: Sequence[int], after: int, limit: int) -> tuple[list[Mail], int]:

@@ -22,7 +22,7 @@ import msgspec
 from actors.core.host import Host, Settings
 from actors.core.kind import Plugin
 from actors.testing.clock import VirtualClock, run_virtual
-from events.address import DEFAULT_TENANT, feed_address, partition_of
+from events.address import DEFAULT_TENANT, PARTITIONS, feed_address, partition_of
 from events.envelope import Answer, Event, Message
 from events.errors import NotOwned, Refused
 from events.ids import digest, keyed, random_id
@@ -72,8 +72,8 @@ class System:
     async def __aenter__(self) -> System:
         for _ in range(self._count):
             await self.add_host()
-        while len({p for h in self.hosts for p in h.owned}) < 64:
-            await asyncio.sleep(0.1)
+        while len({p for h in self.hosts for p in h.owned}) < PARTITIONS:
+            await self.hosts[0].ownership.changed(0.1)
         return self
 
     async def __aexit__(
@@ -113,8 +113,8 @@ class System:
         self, to: str, data: Any, *, key: str | None = None, sender: str = "user:test", tenant: str = DEFAULT_TENANT
     ) -> Message:
         """A message as the gateway would make it; `key` is its idempotency key."""
-        words = self.hosts[0].words.messages
-        name, schema = words.get(type(data), (type(data).__name__, 1))
+        struct: type[Any] = data.__class__
+        name, schema = self.hosts[0].words.messages.get(struct, (struct.__name__, 1))
         body = _encode(data)
         id = keyed(tenant, sender, to, key) if key is not None else random_id(self.clock(), self.random)
         return Message(id, name, to, tenant, body, sender, self.clock(), "", id, None, schema, digest(name, body))
@@ -122,10 +122,10 @@ class System:
     async def ask(self, to: str, data: Any, *, key: str | None = None, sender: str = "user:test") -> Any:
         """Send a message and return the reply, decoded. Raises Refused when the actor refuses."""
         answer = await self.deliver(self.message(to, data, key=key, sender=sender))
-        reply = msgspec.json.decode(answer.data) if answer.data is not None else None
         if answer.outcome == "refused":
-            raise Refused(reply["reason"], code=reply["code"])
-        return reply
+            why = msgspec.json.decode(answer.data or b"{}", type=dict[str, str])
+            raise Refused(why["reason"], code=why["code"])
+        return msgspec.json.decode(answer.data) if answer.data is not None else None
 
     async def publish(self, source: str, id: str, type: str, data: Any) -> Answer:
         """An event from outside, into its feed."""

@@ -38,7 +38,9 @@ select {_TIMER} from unnest($1::int[]) p cross join lateral (
   select * from thespis.timers d where d.partition = p and d.due <= $2 order by d.due limit $3) t
  order by t.due, t.tenant, t.stream, t.name limit $3"""
 _TIMERS_OF = f"select {_TIMER} from thespis.timers t where t.tenant = $1 and t.stream = $2 order by t.name"
-_ANSWER = "select outcome, position, version, answer from thespis.messages where id = $1"
+_ANSWERS = """
+select m.id::text, m.digest, m.outcome, m.position, m.version, m.answer
+  from unnest($1::uuid[]) i cross join lateral (select * from thespis.messages o where o.id = i limit 1) m"""
 
 
 async def mail(connection: Connection, partitions: Sequence[int], after: int, limit: int) -> tuple[list[Mail], int]:
@@ -81,7 +83,7 @@ async def timers_of(connection: Connection, tenant: str, stream: str) -> list[Ti
     return list(starmap(Timer, rows))
 
 
-async def answer(connection: Connection, id: str) -> Answer | None:
-    """The first answer to a message."""
-    row: Any = await connection.fetchrow(_ANSWER, id)
-    return None if row is None else Answer(*row, duplicate=True)
+async def answers(connection: Connection, ids: Sequence[str]) -> dict[str, tuple[bytes, Answer]]:
+    """Digests and first answers of the messages that were handled."""
+    rows: Any = await connection.fetch(_ANSWERS, ids)
+    return {id: (digest, Answer(*rest, duplicate=True)) for id, digest, *rest in rows}

@@ -151,13 +151,10 @@ class PostgresStore:
         """The message log of one stream."""
         return await self._readers.run(lambda c: reading.messages(c, tenant, stream, after, limit))
 
-    async def answer(self, id: str) -> Answer | None:
-        """The first answer to a message."""
-        try:
-            UUID(id)
-        except ValueError:
-            return None
-        return await self._readers.run(lambda c: ledger.answer(c, id))
+    async def answers(self, ids: Sequence[str]) -> dict[str, tuple[bytes, Answer]]:
+        """Digests and first answers of the messages that were handled."""
+        known = [id for id in ids if _is_uuid(id)]
+        return await self._readers.run(lambda c: ledger.answers(c, known))
 
     # -- mailboxes, effects, timers
     async def mail(self, partitions: Sequence[int], after: int, limit: int) -> tuple[list[Mail], int]:
@@ -246,3 +243,11 @@ async def _in_parts(connection: Connection, parts: Sequence[Sequence[Append]], w
         if verdict.status or not counts[n]:
             verdicts[n] = replace(verdict, position=head)
     return Appended(verdicts, first, head, recorded_at)
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True

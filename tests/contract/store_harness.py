@@ -11,6 +11,7 @@ import asyncpg
 
 from events.address import partition_of
 from events.chain import link
+from events.envelope import Answer
 from events.ids import keyed
 from events.store import Append, Appended, EventStore, Handled, Mail, NewEvent, Status
 from infra.memory.store import MemoryStore
@@ -74,6 +75,12 @@ class Postgres:
 
 
 Harness = Memory | Postgres
+
+
+async def first_answer(store: EventStore, id: str) -> Answer | None:
+    """The first answer to a message, or None when it was not handled."""
+    found = (await store.answers([id])).get(id)
+    return found and found[1]
 
 
 def uid(label: object = None) -> str:

@@ -6,7 +6,7 @@ import pytest
 
 from events.errors import Invalid, InvalidData
 from events.store import EventStore, Status
-from tests.contract.store_harness import ALL, event, handled, put, statuses, tell, uid, write
+from tests.contract.store_harness import ALL, event, first_answer, handled, put, statuses, tell, uid, write
 
 W, FENCED, DUPLICATE, REUSED, GONE, CONFLICT = Status
 
@@ -45,7 +45,7 @@ async def test_an_append_without_events_is_written_and_points_at_the_head(store:
     appended = await put(store, write("a/1", 0, 2), write("a/2", 0, 0, handled=[handled("m", outcome="refused")]))
     assert [v.position for v in appended.verdicts] == [1, 2]
     assert appended.head == 2
-    answer = await store.answer(uid("m"))
+    answer = await first_answer(store, uid("m"))
     assert answer is not None
     assert (answer.outcome, answer.position, answer.version, answer.duplicate) == ("refused", 2, 0, True)
 
@@ -98,7 +98,7 @@ async def test_what_is_not_written_leaves_no_trace(store: EventStore) -> None:
     await put(store, write("a/1", 0))
     refused = write("a/1", 0, 1, handled=[handled("m")], mail=[tell("b/1")])
     assert statuses(await store.append([refused, write("a/2", 0, 0)])) == [CONFLICT, W]
-    assert await store.answer(uid("m")) is None
+    assert await first_answer(store, uid("m")) is None
     assert await store.mail(ALL, 0, 10) == ([], 1)
     assert statuses(await store.append([write("a/1", 1, handled=[handled("m")])])) == [W]
 
@@ -113,7 +113,7 @@ async def test_a_message_is_handled_once_and_its_first_answer_comes_back(store: 
     assert verdict.first is not None
     assert (verdict.first.data, verdict.first.position, verdict.first.version) == (b'{"n":1}', 5, 2)
     assert (verdict.first.outcome, verdict.first.duplicate) == ("handled", True)
-    assert await store.answer(uid("m")) == verdict.first
+    assert await first_answer(store, uid("m")) == verdict.first
 
 
 async def test_the_same_id_with_another_body_is_told_apart(store: EventStore) -> None:
@@ -132,14 +132,14 @@ async def test_one_repeated_message_holds_back_the_whole_append(store: EventStor
     await put(store, write("a/1", 0, handled=[handled("m2")]))
     (verdict,) = (await store.append([write("a/1", 1, 2, handled=[handled("m1"), handled("m2")])])).verdicts
     assert (verdict.status, verdict.message) == (DUPLICATE, uid("m2"))
-    assert await store.answer(uid("m1")) is None
+    assert await first_answer(store, uid("m1")) is None
 
 
 async def test_each_message_of_an_append_has_its_own_place(store: EventStore) -> None:
     await put(store, write("x/1", 0, 4))
     messages = [handled("m1", upto=1), handled("m2", upto=1, outcome="refused"), handled("m3", upto=3)]
     await put(store, write("a/1", 0, 3, handled=messages))
-    answers = [await store.answer(uid(m)) for m in ("m1", "m2", "m3")]
+    answers = [await first_answer(store, uid(m)) for m in ("m1", "m2", "m3")]
     assert [(a.position, a.version) for a in answers if a] == [(5, 1), (5, 1), (7, 3)]
     assert [m.id for m in await store.messages("default", "a/1")] == [uid("m1"), uid("m2"), uid("m3")]
 

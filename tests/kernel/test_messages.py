@@ -77,6 +77,18 @@ def test_repetitions_in_flight_at_the_same_time_count_once() -> None:
     run_system(plugin(), script)
 
 
+def test_a_batch_of_repetitions_and_new_messages_is_sorted_out_at_once() -> None:
+    async def script(system: System) -> None:
+        first = await asyncio.gather(*(system.ask("counter/a", Add(1), key=f"k{n}") for n in range(50)))
+        before = system.hosts[0].appender.appends
+        again = await asyncio.gather(*(system.ask("counter/a", Add(1), key=f"k{n}") for n in range(100)))
+        assert again[:50] == first
+        assert [a["total"] for a in again[50:]] == list(range(51, 101))
+        assert system.hosts[0].appender.appends - before < 10
+
+    run_system(plugin(), script)
+
+
 def test_many_messages_to_one_actor_share_appends_and_keep_their_order() -> None:
     async def script(system: System) -> None:
         before = system.hosts[0].appender.appends
