@@ -207,13 +207,14 @@ class Client:
 class _Try:
     """One message on its way, tried until there is an answer or no time."""
 
-    __slots__ = ("client", "deadline", "delay", "done", "message", "partition")
+    __slots__ = ("client", "deadline", "delay", "done", "message", "partition", "timeout")
 
     def __init__(self, client: Client, message: Message, done: Done, timeout: float) -> None:
         self.client = client
         self.message = message
         self.done = done
-        self.deadline = asyncio.get_running_loop().time() + timeout
+        self.timeout = timeout
+        self.deadline = 0.0
         self.delay = 0.01
         self.partition = partition_of(message.tenant, message.to)
 
@@ -223,7 +224,7 @@ class _Try:
             actors.deliver(self.message, self.finish)
             return
         message = self.message
-        remaining = self.deadline - asyncio.get_running_loop().time()
+        remaining = self.until() - asyncio.get_running_loop().time()
         self.client.bus.call(
             subject_for(self.client.plane, message.tenant, message.to),
             message.body,
@@ -231,6 +232,12 @@ class _Try:
             max(0.01, min(PER_TRY, remaining)),
             self.returned,
         )
+
+    def until(self) -> float:
+        """When to give up, by the clock of the loop; it begins to run with the first look at it."""
+        if not self.deadline:
+            self.deadline = asyncio.get_running_loop().time() + self.timeout
+        return self.deadline
 
     def returned(self, reply: BusMessage | ThespisError) -> None:
         if isinstance(reply, NotFound):
@@ -248,7 +255,7 @@ class _Try:
     def finish(self, result: Answer | ThespisError) -> None:
         if isinstance(result, _AGAIN):
             loop = asyncio.get_running_loop()
-            if loop.time() + self.delay < self.deadline:
+            if loop.time() + self.delay < self.until():
                 loop.call_later(self.delay * (0.5 + random()), self.begin)
                 self.delay = min(self.delay * 2, 0.5)
                 return
