@@ -38,9 +38,6 @@ _LOCK: Final = "select pg_advisory_xact_lock(738205, hashtext($1))"
 _CREATE: Final = """
 insert into thespis.projection_builds (projection, number, version, state, tables, created_at)
 values ($1, nextval('thespis.projection_numbers'), $2, $3, $4, $5) returning number"""
-_MOVE: Final = """
-update thespis.projection_builds set cursor = $3, revision = revision + 1
- where projection = $1 and number = $2 and revision = $4 and state <> 'retired'"""
 _decode_tables = msgspec.json.Decoder(tuple[Layout, ...]).decode
 
 
@@ -186,17 +183,24 @@ class PostgresReadModels:
     async def commit(self, build: Build, commit: Commit) -> Build | None:
         """See `ReadModelStore.commit`."""
 
+        place = (build.projection, build.number, commit.cursor, build.revision)
+        simple = None if parking.concerns(commit) else tables.at_once(build.projection, build.number, commit.changes)
+
         async def work(connection: Connection) -> int:
-            async with connection.transaction():
-                moved = await connection.execute(_MOVE, build.projection, build.number, commit.cursor, build.revision)
-                if moved != "UPDATE 1":
-                    raise _Moved
-                try:
+            try:
+                if simple is not None:
+                    sql, values = simple
+                    if (await connection.execute(sql, *place, *values)).endswith(" 0"):
+                        raise _Moved
+                    return 0
+                async with connection.transaction():
+                    if await connection.execute(tables.MOVE, *place) != "UPDATE 1":
+                        raise _Moved
                     for change in commit.changes:
                         await tables.write(connection, build.projection, build.number, change)
-                except (asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError) as error:
-                    raise InvalidData(f"Postgres cannot store this: {error}") from error
-                return await parking.write(connection, build, commit)
+                    return await parking.write(connection, build, commit)
+            except (asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError) as error:
+                raise InvalidData(f"Postgres cannot store this: {error}") from error
 
         try:
             change = await self._folding.run(work)

@@ -39,9 +39,14 @@ select at, key, action, by, reason, events from thespis.projection_decisions
  where projection = $1 order by id desc limit $2"""
 
 
+def concerns(commit: Commit) -> bool:
+    """Whether a commit changes anything about parked keys."""
+    return bool(commit.poisoned or commit.held or commit.released or commit.decision)
+
+
 async def write(connection: Connection, build: Build, commit: Commit) -> int:
     """Do a commit's part inside the open transaction; returns by how many the parked keys changed."""
-    if not (commit.poisoned or commit.held or commit.released or commit.decision):
+    if not concerns(commit):
         return 0
     place = (build.projection, build.number)
     now = time.time_ns() // 1000

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -57,9 +57,11 @@ def _names(names: Iterable[str]) -> str:
     return ", ".join(f'"{n}"' for n in names)
 
 
-def _arrays(columns: Iterable[Column]) -> str:
+def _arrays(columns: Iterable[Column], first: int = 1) -> str:
     """`$1::text[], …`: one array per column; JSON travels as text."""
-    return ", ".join(f"${i}::{'text' if c.kind == 'json' else TYPES[c.kind]}[]" for i, c in enumerate(columns, start=1))
+    return ", ".join(
+        f"${i}::{'text' if c.kind == 'json' else TYPES[c.kind]}[]" for i, c in enumerate(columns, start=first)
+    )
 
 
 def _values(columns: Iterable[Column]) -> str:
@@ -67,18 +69,42 @@ def _values(columns: Iterable[Column]) -> str:
 
 
 @lru_cache(maxsize=512)
-def insert_sql(name: str, layout: Layout, overwrite: bool) -> str:
-    """Insert rows given as arrays of columns; `overwrite` those that exist."""
+def insert_sql(name: str, layout: Layout, overwrite: bool, before: str = "", where: str = "", first: int = 1) -> str:
+    """Insert rows given as arrays of columns, from parameter `first` on; `overwrite` those that exist."""
     names = [c.name for c in layout.columns]
     sql = (
-        f"insert into {name} ({_names(names)}) select {_values(layout.columns)}"
-        f" from unnest({_arrays(layout.columns)}) u({_names(names)})"
+        f"{before}insert into {name} ({_names(names)}) select {_values(layout.columns)}"
+        f" from unnest({_arrays(layout.columns, first)}) u({_names(names)}){where}"
     )
     if not overwrite:
         return sql
     others = [n for n in names if n not in layout.key]
     sets = ", ".join(f'"{n}" = excluded."{n}"' for n in others)
     return f"{sql} on conflict ({_names(layout.key)}) do " + (f"update set {sets}" if others else "nothing")
+
+
+MOVE: Final = """
+update thespis.projection_builds set cursor = $3, revision = revision + 1
+ where projection = $1 and number = $2 and revision = $4 and state <> 'retired'"""
+
+
+def at_once(projection: str, number: int, changes: Sequence[Change]) -> tuple[str, list[Any]] | None:
+    """Cursor and rows as one statement, which is a transaction and a round trip; None when it takes more.
+
+    Its parameters follow the four of `MOVE`. It says how many rows it wrote: none when the build has moved.
+    """
+    if not changes:
+        return MOVE, []
+    (change, *others), some = changes, changes[0].puts or changes[0].inserts
+    layout = change.layout
+    if others or change.deletes or (change.puts and change.inserts) or len(some) >= COPY_FROM:
+        return None
+    if change.puts and len(layout.key) == len(layout.columns):
+        return None  # nothing is written when the rows exist
+    name = full_name(projection, number, layout.name)
+    moved = f"with moved as ({MOVE} returning 1) "
+    sql = insert_sql(name, layout, bool(change.puts), moved, " where exists (select from moved)", 5)
+    return sql, list(_columns(_rows(layout, some)))
 
 
 def _keys(layout: Layout) -> list[Column]:

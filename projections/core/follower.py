@@ -33,6 +33,8 @@ class Follower:
         self._runners: dict[int, tuple[Runner, asyncio.Task[None]]] = {}
         self._task: asyncio.Task[None] | None = None
         self._look = asyncio.Event()
+        self._hurry = asyncio.Event()
+        """Set while somebody waits."""
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
         self._seen = (time.monotonic(), 0)
 
@@ -59,10 +61,10 @@ class Follower:
                 future.set_result(None)
         self._waiting.clear()
 
-    def wake(self) -> None:
-        """There may be something to fold."""
+    def wake(self, head: int = 0) -> None:
+        """There may be something to fold, perhaps up to `head`."""
         for runner, _ in self._runners.values():
-            runner.wake()
+            runner.wake(head)
 
     def look(self) -> None:
         """The builds changed."""
@@ -74,6 +76,7 @@ class Follower:
             return
         entry = (position, asyncio.get_running_loop().create_future())
         self._waiting.append(entry)
+        self._hurry.set()
         try:
             with suppress(TimeoutError):
                 async with asyncio.timeout(timeout):
@@ -81,6 +84,8 @@ class Follower:
         finally:
             if entry in self._waiting:
                 self._waiting.remove(entry)
+            if not self._waiting:
+                self._hurry.clear()
 
     async def _run(self) -> None:
         while True:
@@ -122,6 +127,7 @@ class Follower:
                     poll=self._poll,
                     committed=self._committed,
                     live_turn=self.turn,
+                    hurry=self._hurry,
                 )
                 task = asyncio.create_task(runner.run(), name=f"projection-{self.projection.name}-{number}")
                 self._runners[number] = (runner, task)

@@ -6,7 +6,6 @@ import asyncio
 from typing import Any, Final
 
 from events.envelope import Event
-from events.errors import Corrupt
 from projections.core.definition import Projection
 from projections.core.port import Source
 
@@ -14,8 +13,16 @@ MAX_SPAN: Final = 200_000
 """Positions one read may cover when only some types are wanted."""
 
 
+NEAR: Final = 256
+"""Positions that are read whole, whatever types are wanted: then their number tells whether they are all there."""
+
+
+class Short(Exception):
+    """The log ends before the position that was said to be its head."""
+
+
 class Pages:
-    """Reads ranges of positions. Positions have no gaps, so a range that is short of events is a damaged log."""
+    """Reads ranges of positions. Positions have no gaps, so a range that is short of events is noticed."""
 
     def __init__(self, projection: Projection, source: Source, batch: int) -> None:
         self._source = source
@@ -23,12 +30,16 @@ class Pages:
         self._span = batch
         self._columns = projection.columns
         names = projection.type_names
-        self._types = None if projection.every else names
-        self._data_of = names if projection.every and "data" not in (projection.reads or ("data",)) else None
+        self._types = None if projection.every else frozenset(names)
+        # Only the listed types are decoded; when nothing else was asked for, the data of others need not travel.
+        self._data_of = names if "data" not in (projection.reads or ("data",)) or not projection.every else None
         self._ahead: tuple[int, int, asyncio.Task[list[Event]]] | None = None
 
     async def page(self, cursor: int, head: int) -> tuple[int, list[Event]]:
-        """The position the page after `cursor` reaches (at most the head), and the wanted events up to it."""
+        """The position the page after `cursor` reaches (at most the head), and the wanted events up to it.
+
+        Raises Short when the log does not reach that far, as far as that can be seen.
+        """
         if self._ahead is None or self._ahead[0] != cursor:
             self.drop()
             self._read(cursor, head)
@@ -36,9 +47,12 @@ class Pages:
         _, upto, task = self._ahead
         events = await asyncio.shield(task)
         self._ahead = None
-        if self._types is None:
+        wanted = self._types
+        if wanted is None or upto - cursor <= NEAR:
             if len(events) != upto - cursor:
-                raise Corrupt(f"the log holds {len(events)} events after position {cursor} up to {upto}")
+                raise Short(f"the log holds {len(events)} events after position {cursor} up to {upto}")
+            if wanted is not None:
+                events = [e for e in events if e.type in wanted]
         elif len(events) < self._batch // 4:
             self._span = min(self._span * 2, MAX_SPAN)
         elif len(events) > self._batch * 2:
@@ -50,7 +64,9 @@ class Pages:
 
     def _read(self, after: int, head: int) -> None:
         upto = min(after + self._span, head)
-        read = self._source.read(after, upto, self._columns, self._types, self._data_of)
+        types = None if self._types is None or upto - after <= NEAR else tuple(self._types)
+        data_of = self._data_of if types is None else None
+        read = self._source.read(after, upto, self._columns, types, data_of)
         self._ahead = (after, upto, asyncio.ensure_future(read))
 
     def drop(self) -> None:

@@ -88,9 +88,9 @@ class Projector:
         await asyncio.gather(*(f.stop() for f in leaving))
 
     def wake(self, head: int = 0) -> None:
-        """The doorbell: the log may have grown (to `head`; what counts is what the log says itself)."""
+        """The doorbell: the log may have grown, to `head` it is said. What counts is what the log says itself."""
         for follower in self._followers.values():
-            follower.wake()
+            follower.wake(head)
 
     async def status(self) -> list[Status]:
         """All projections that have a live build, by name, whether they run here or not."""

@@ -12,7 +12,7 @@ from events.envelope import Event
 from events.errors import Corrupt, InvalidData, ThespisError
 from projections.core.definition import Projection
 from projections.core.fold import Fold
-from projections.core.pages import Pages, forget_outcome
+from projections.core.pages import NEAR, Pages, Short, forget_outcome
 from projections.core.port import Build, Commit, ReadModelStore, Source
 
 log = logging.getLogger("thespis.projections")
@@ -26,6 +26,10 @@ LOUD: Final = 10
 """Parked keys of one batch that are logged one by one."""
 MAX_BACKOFF: Final = 5.0
 """Seconds."""
+PAUSE: Final = 0.02
+PAUSE_EACH: Final = 0.0005
+"""Seconds to rest after a small batch, for each event in it: a busy log takes few commits, a calm one none too late."""
+INDEX_TRIES: Final = 3
 
 
 class Retired(Exception):
@@ -39,7 +43,8 @@ class Moved(Exception):
 class Runner:
     """Folds one build until it is retired. All failures are retried; what cannot be folded is parked by the fold.
 
-    `turn` is held around every step, so that who holds it can rely on this build standing still here.
+    `turn` is held around every step, so that who holds it can rely on this build standing still here. `hurry` is set
+    while somebody waits.
     """
 
     def __init__(
@@ -53,13 +58,17 @@ class Runner:
         poll: float,
         committed: Callable[[Build], None],
         live_turn: asyncio.Lock,
+        hurry: asyncio.Event,
     ) -> None:
         self.projection = projection
         self.build = build
         self.head = 0
+        self._told = 0
         self.error = ""
         self.turn = live_turn if build.state == "live" else asyncio.Lock()
         self._live_turn = live_turn
+        self._hurry = hurry
+        self._moved_from = build.cursor
         self._source = source
         self._store = store
         self._batch = batch
@@ -70,12 +79,14 @@ class Runner:
         self._careful = 0
         """Up to this position pages are stored one by one: in one of them is a row that does not fit."""
         self._stale = True
+        self._index_tries = 0
         self._failures = 0
         """In a row, without anything stored in between."""
         self._bell = asyncio.Event()
 
-    def wake(self) -> None:
-        """There may be something to fold."""
+    def wake(self, head: int = 0) -> None:
+        """There may be something to fold, perhaps up to `head`."""
+        self._told = max(self._told, head)
         self._bell.set()
 
     def forget(self) -> None:
@@ -97,10 +108,12 @@ class Runner:
                     self._failures += 1
                     if not isinstance(error, Moved):
                         self._complain(error)
-                    await self._rest(min(self._poll * 0.05 * 2 ** min(self._failures, 10), MAX_BACKOFF))
+                    await _until(self._bell, min(self._poll * 0.05 * 2 ** min(self._failures, 10), MAX_BACKOFF))
                     continue
                 if not busy:
-                    await self._rest(self._poll)
+                    await _until(self._bell, self._poll)
+                elif (pause := self._pause()) > 0:
+                    await _until(self._hurry, pause)
         finally:
             self._pages.drop()
 
@@ -111,10 +124,10 @@ class Runner:
             log.warning("projection %s: %s", self.projection.name, text, exc_info=None if expected else error)
         self.error = text
 
-    async def _rest(self, seconds: float) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._bell.wait()
+    def _pause(self) -> float:
+        """Seconds to let events gather: none while catching up or when few came, more when many come all the time."""
+        moved, self._moved_from = self.build.cursor - self._moved_from, self.build.cursor
+        return 0.0 if moved >= self._batch // 2 else min(moved * PAUSE_EACH, PAUSE)
 
     async def _work(self) -> bool:
         """One step, or what is due once everything is folded. False: nothing to do."""
@@ -123,7 +136,7 @@ class Runner:
             if self._stale:
                 await self._reload()
             if self.build.cursor >= self.head:
-                self.head = await self._source.head()
+                self.head = await self._look()
             behind = self.head - self.build.cursor
             if behind < 0:
                 raise Corrupt(
@@ -131,9 +144,8 @@ class Runner:
                     hint="if the log was restored from a backup, rebuild the projection",
                 )
             near = behind <= self._batch  # under steady writes the head itself is never reached
-            if near and not self.build.indexed:
-                await self._store.index(self.build)
-                await self._reload()
+            if near and not self.build.indexed and self._index_tries < INDEX_TRIES:
+                await self._index()
                 return True
             if self.build.state == "live" or not near:
                 if behind:
@@ -141,6 +153,20 @@ class Runner:
                 return behind > 0
         await self._swap()
         return True
+
+    async def _look(self) -> int:
+        """The head: as told when it is so near that the page itself shows whether it is true, else as looked up."""
+        if 0 < self._told - self.build.cursor <= NEAR:
+            return self._told
+        return await self._source.head()
+
+    async def _index(self) -> None:
+        self._index_tries += 1
+        if self._index_tries == INDEX_TRIES:
+            log.error("projection %s goes on without its indexes if this fails again", self.projection.name)
+        await self._store.index(self.build)
+        self._index_tries = 0
+        await self._reload()
 
     async def _swap(self) -> None:
         """Take the live build's place. It stands still meanwhile, so that it cannot stay ahead for ever."""
@@ -176,13 +202,13 @@ class Runner:
     # -- folding
     async def _step(self) -> None:
         """Fold some pages, each while the one before it is being stored."""
-        cursor = upto = self.build.cursor
-        if cursor < self._careful:
-            upto, events = await self._pages.page(cursor, self.head)
-            await self._store_batch(events, upto)
-            return
+        start = cursor = upto = self.build.cursor
         storing: asyncio.Task[Build | None] | None = None
         try:
+            if cursor < self._careful:
+                upto, events = await self._pages.page(cursor, self.head)
+                await self._store_batch(events, upto)
+                return
             for _ in range(PIPELINED):
                 upto, events = await self._pages.page(cursor, self.head)
                 await self._folded(events)
@@ -197,7 +223,15 @@ class Runner:
             if storing is not None:
                 self._stored(await storing)
         except InvalidData:
+            if start < self._careful:
+                raise  # it has been looked for, and is in no event
             self._careful = upto
+            self.forget()
+        except Short as short:
+            self._told = 0  # whoever rang was wrong, unless the log itself says so too
+            if await self._source.head() >= self.head:
+                raise Corrupt(str(short)) from short
+            self.head = 0
             self.forget()
         finally:
             await _ended(storing)
@@ -255,6 +289,12 @@ class Runner:
         self._failures = 0
         self._fold.settle()
         self._moved(build)
+
+
+async def _until(event: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
 
 
 async def _ended(task: asyncio.Task[Build | None] | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import isfinite
 from types import NoneType
 from typing import Any, Final
@@ -12,7 +13,7 @@ from events.errors import InvalidData
 from projections.core.definition import Layout
 
 MAX_INDEXED: Final = 2_000
-"""Bytes of text that fit into a key or an index of every adapter."""
+"""Bytes that fit into a key or an index of every adapter, besides the tenant and numbers."""
 
 _TYPES: Final[dict[str, set[type[Any]]]] = {
     "str": {str},
@@ -27,7 +28,7 @@ def check_values(layout: Layout, rows: list[tuple[Any, ...]]) -> None:
     """Check rows, given in column order. Raises InvalidData."""
     if not rows:
         return
-    indexed = {*layout.key, *(name for index in layout.indexes for name in index)}
+    limits = _limits(layout)
     for column, values in zip(layout.columns, zip(*rows, strict=True), strict=True):
         where = f"{layout.name}.{column.name}"
         if column.kind == "json":
@@ -40,7 +41,11 @@ def check_values(layout: Layout, rows: list[tuple[Any, ...]]) -> None:
             names = ", ".join(sorted(t.__name__ for t in found - _TYPES[column.kind]))
             raise InvalidData(f"{where} holds {column.kind}{' or None' if column.null else ''}, not {names}")
         if column.kind == "str":
-            _check_text(where, values, column.null, column.name in indexed)
+            _check_text(where, values, column.null, limits.get(column.name, 0))
+        elif column.kind == "bytes":
+            limit = limits.get(column.name, 0)
+            if limit and max((len(v) for v in values if v is not None), default=0) > limit:
+                raise InvalidData(f"{where}: too many bytes in a key or index", hint=f"at most {limit} there")
         elif column.kind == "float":
             if not all(isfinite(v) for v in values if v is not None):
                 raise InvalidData(f"{where}: not a finite number")
@@ -50,7 +55,19 @@ def check_values(layout: Layout, rows: list[tuple[Any, ...]]) -> None:
                 raise InvalidData(f"{where}: a number does not fit 64 bits")
 
 
-def _check_text(where: str, values: tuple[Any, ...], null: bool, indexed: bool) -> None:
+@lru_cache(maxsize=256)
+def _limits(layout: Layout) -> dict[str, int]:
+    """The bytes each text column in a key or index may have, so that together they fit."""
+    kinds = {c.name: c.kind for c in layout.columns}
+    limits: dict[str, int] = {}
+    for index in (layout.key, *layout.indexes):
+        texts = [name for name in index if kinds[name] in ("str", "bytes") and name != "tenant"]
+        for name in texts:
+            limits[name] = min(limits.get(name, MAX_INDEXED), MAX_INDEXED // len(texts))
+    return limits
+
+
+def _check_text(where: str, values: tuple[Any, ...], null: bool, limit: int) -> None:
     texts = [v for v in values if v is not None] if null else values
     together = "".join(texts)  # one look at a column is much quicker than one at each value
     if "\0" in together:
@@ -60,10 +77,10 @@ def _check_text(where: str, values: tuple[Any, ...], null: bool, indexed: bool) 
             together.encode()
         except UnicodeEncodeError as error:
             raise InvalidData(f"{where}: text holds half of a surrogate pair", hint="strip it in apply") from error
-    if indexed and texts and max(map(len, texts)) * 4 > MAX_INDEXED:
+    if limit and texts and max(map(len, texts)) * 4 > limit:
         longest = max(len(t.encode()) for t in texts)
-        if longest > MAX_INDEXED:
-            raise InvalidData(f"{where}: text of {longest} bytes in a key or index", hint=f"at most {MAX_INDEXED}")
+        if longest > limit:
+            raise InvalidData(f"{where}: text of {longest} bytes in a key or index", hint=f"at most {limit} there")
 
 
 def _check_json(where: str, values: tuple[Any, ...], null: bool) -> None:

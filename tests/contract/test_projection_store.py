@@ -428,3 +428,28 @@ async def test_a_forged_place_is_a_value_not_a_command(shelf: ReadModelStore) ->
 
     token = urlsafe_b64encode(msgspec.json.encode(["tenant,name", ["default", "'; drop table x; --"]])).decode()
     assert await names(shelf, after=token) == ["B", "a", "b", "c", "é"]
+
+
+@pytest.mark.parametrize("kind", ["put", "insert", "nothing", "many", "both", "names"])
+async def test_every_shape_of_commit_is_compared_and_set(store: ReadModelStore, kind: str) -> None:
+    changes = {
+        "put": [puts(thing("a"))],
+        "insert": [inserts(("default", 1, "x"))],
+        "nothing": [],
+        "many": [inserts(*(("default", n, "x") for n in range(300)))],
+        "both": [puts(thing("a")), inserts(("default", 1, "x"))],
+        "names": [Change(NAMES.layout(), [], [("ada",)], [])],
+    }[kind]
+    build = await opened(store)
+    await committed(store, build, Commit(1))
+    assert await store.commit(build, Commit(2, changes)) is None
+    assert (await store.builds("things"))[0].cursor == 1
+    for table in ("things", "log", "names"):
+        assert (await store.query("things", Query("default", table))).rows == []
+    current = (await store.builds("things"))[0]
+    stored = await committed(store, current, Commit(3, changes))
+    assert (stored.cursor, stored.revision) == (3, 2)
+    written = [
+        len((await store.query("things", Query("default", t, limit=1000))).rows) for t in ("things", "log", "names")
+    ]
+    assert sum(written) == {"nothing": 0, "many": 300, "both": 2}.get(kind, 1)

@@ -252,3 +252,49 @@ async def test_tenants_do_not_mix(store: ReadModelStore) -> None:
         assert [(r["tenant"], r["balance"]) for r in page.rows] == [(tenant, total)]
         for name in ("actors", "events", "lineage", "throughput"):
             assert {r["tenant"] for r in (await store.query(name, Query(tenant))).rows} == {tenant}
+
+
+async def test_a_doorbell_that_promises_a_little_too_much_does_no_harm(store: ReadModelStore) -> None:
+    log = busy_log(10)
+    async with running(store, log, PROJECTIONS[1], balances(), poll=600.0) as projector:
+        for name in projector.projections:
+            await projector.wait(name, 10, 20)
+        projector.wake(15)
+        for _ in range(8):
+            position = log.add("account/x", Deposited(1)).position
+            projector.wake(position)
+            for name in projector.projections:
+                await projector.wait(name, position, 20)
+        assert [s.error for s in await projector.status()] == ["", ""]
+    assert [r["position"] for r in await rows_of(store, "events")] == list(range(1, 19))
+
+
+async def test_one_who_waits_does_not_wait_for_others_to_gather(store: ReadModelStore) -> None:
+    """A busy log makes the projector rest between small batches; a waiter ends the rest."""
+    log = busy_log(10)
+    async with running(store, log, balances(), poll=600.0) as projector:
+        for _ in range(50):
+            for _ in range(100):
+                position = log.add("account/1", Deposited(1)).position
+            projector.wake(position)
+            await projector.wait("balances", position, 20)
+    assert await rows_of(store, "balances") == replay(balances(), log.events)["balances"]
+
+
+class Unindexable(Wrapped):
+    tries = 0
+
+    async def index(self, build: Build) -> None:
+        self.tries += 1
+        raise StoreUnavailable("the index cannot be made")
+
+
+async def test_a_build_whose_indexes_cannot_be_made_is_folded_without_them() -> None:
+    store, log = Unindexable(MemoryReadModels()), busy_log(10)
+    async with running(store, log, balances()) as projector:
+        await projector.wait("balances", 10, 20)
+        for _ in range(20):
+            position = log.add("account/1", Deposited(1)).position
+            projector.wake(position)
+            await projector.wait("balances", position, 20)
+    assert store.tries == 3
