@@ -118,12 +118,10 @@ def _contradicts(tables: Tables, a: Append) -> bool:
     if a.fork_of is None:
         return False
     source, version = a.fork_of
-    return version != a.expected or tables.version((a.tenant, source)) < version
+    return source == a.stream or version != a.expected or tables.version((a.tenant, source)) < version
 
 
-def _write_events(
-    tables: Tables, a: Append, key: StreamKey, position: int, recorded_at: int, imported: bool
-) -> None:
+def _write_events(tables: Tables, a: Append, key: StreamKey, position: int, recorded_at: int, imported: bool) -> None:
     if not a.events:
         return
     own = tables.streams.get(key)

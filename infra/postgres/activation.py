@@ -31,14 +31,15 @@ async def load(connection: Connection, keys: Sequence[tuple[str, str, str]]) -> 
     loaded: list[Loaded] = []
     rows: list[Any] = await connection.fetch(_LOAD, *zip(*keys, strict=True)) if keys else []
     for (tenant, stream, fold), row in zip(keys, rows, strict=True):
-        at, state, version, hash, types, schemas, datas, source, fork = row
+        at, state, version, hash, *columns, source, fork = row
         if version is None:
             loaded.append(Loaded(0, GENESIS, None, ()))
             continue
         snapshot = None if state is None else Snapshot(tenant, stream, at, fold, state)
         begin = at or 0
         events: list[tuple[int, str, int, bytes]] = []
-        if datas is not None and None in datas:  # some are in the table of blobs: the long way round
+        types, schemas, datas = columns if columns[0] is not None else ((), (), ())
+        if None in datas:  # some are in the table of blobs: the long way round
             whole = await reading.stream(connection, tenant, stream, begin, version, None)
             events = [(e.version, e.type, e.schema, e.data) for e in whole]
         else:
@@ -46,7 +47,6 @@ async def load(connection: Connection, keys: Sequence[tuple[str, str, str]]) -> 
                 prefix = await reading.stream(connection, tenant, source, begin, fork, None)
                 events = [(e.version, e.type, e.schema, e.data) for e in prefix]
                 begin = fork
-            if types is not None:
-                events += zip(range(begin + 1, version + 1), types, schemas, datas, strict=True)
+            events += zip(range(begin + 1, version + 1), types, schemas, datas, strict=True)
         loaded.append(Loaded(version, hash, snapshot, events))
     return loaded

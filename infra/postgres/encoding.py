@@ -34,7 +34,8 @@ def encode(batch: Sequence[Append]) -> tuple[Any, ...]:
         version = a.expected
         head = version
         if a.fork_of is not None:
-            head = 0 if a.fork_of[1] == version else -1  # -1: never written
+            source, reached = a.fork_of
+            head = 0 if reached == version and source != a.stream else -1  # -1: never written
         appends.append((a.tenant, a.stream, version, head, fence, len(events)))
         for e in a.events:
             version += 1

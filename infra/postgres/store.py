@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, Final
@@ -39,6 +39,8 @@ from infra.postgres.verdicts import verdicts_of
 WRITE_TIMEOUT: Final = 30.0
 READ_TIMEOUT: Final = 300.0
 """Seconds a transaction may take."""
+
+_Write = Callable[[Connection, Sequence[Append]], Awaitable[Any]]
 
 
 @asynccontextmanager
@@ -87,28 +89,36 @@ class PostgresStore:
 
     async def bulk(self, appends: Sequence[Append]) -> Appended:
         """Write many events by COPY."""
-        return await self._write(appends, bulk.copy, always_transaction=True)
+        return await self._write(appends, bulk.copy, in_transaction=True)
 
-    async def _write(self, batch: Sequence[Append], write: Any, always_transaction: bool = False) -> Appended:
+    async def _write(self, batch: Sequence[Append], write: _Write, in_transaction: bool = False) -> Appended:
+        """Take the writer and call; a caller that is cancelled then does not disturb what is under way."""
         if not batch:
             head = await self.head()
             return Appended([], head, head, 0)
-        async with self._writing:
-            connection = await self._writer.get()
-            try:
-                parts = independent(batch)
-                if len(parts) == 1 and not always_transaction:
-                    appended = Appended(*verdicts_of(parts[0], await write(connection, parts[0])))
-                else:
-                    appended = await _in_parts(connection, parts, write)
-            except asyncio.CancelledError:
-                self._writer.drop()  # a transaction may be open on it
-                raise
-            except FAILURES as error:
-                if is_broken(error):
-                    self._writer.drop()
-                    raise unknown(error, self._writer.place) from error
-                raise (refusal(batch) or translated(error, self._writer.place)) from error
+        await self._writing.acquire()
+        call = asyncio.create_task(self._call(batch, write, in_transaction))
+        call.add_done_callback(self._called)
+        return await asyncio.shield(call)
+
+    def _called(self, call: asyncio.Task[Appended]) -> None:
+        self._writing.release()
+        if not call.cancelled():
+            call.exception()  # looked at here too, for a caller that is gone
+
+    async def _call(self, batch: Sequence[Append], write: _Write, in_transaction: bool) -> Appended:
+        connection = await self._writer.get()
+        try:
+            parts = independent(batch)
+            if len(parts) == 1 and not in_transaction:
+                appended = Appended(*verdicts_of(parts[0], await write(connection, parts[0])))
+            else:
+                appended = await _in_parts(connection, parts, write)
+        except FAILURES as error:
+            if is_broken(error):
+                self._writer.drop()
+                raise unknown(error, self._writer.place) from error
+            raise (refusal(batch) or translated(error, self._writer.place)) from error
         for append, verdict in zip(batch, appended.verdicts, strict=True):
             if append.mail and not verdict.status:
                 for mail in append.mail:
@@ -228,7 +238,7 @@ async def _append(connection: Connection, batch: Sequence[Append]) -> Any:
     return await connection.fetchrow(APPEND, *encode(batch))
 
 
-async def _in_parts(connection: Connection, parts: Sequence[Sequence[Append]], write: Any) -> Appended:
+async def _in_parts(connection: Connection, parts: Sequence[Sequence[Append]], write: _Write) -> Appended:
     """Several calls, one transaction: the lock is held from the first, so the positions are contiguous."""
     verdicts: list[Verdict] = []
     counts: list[int] = []

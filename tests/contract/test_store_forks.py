@@ -62,9 +62,11 @@ async def test_a_fork_needs_a_new_name_and_a_version_that_was_reached(store: Eve
         write("a/9", 1, 1, fork_of=("a/1", 1)),
         write("a/3", 1, 1, fork_of=("no/1", 1)),
         write("a/4", 1, 1, fork_of=("a/1", 2)),
+        write("a/6", 0, 1, fork_of=("a/6", 0)),
         write("a/5", 3, 1, fork_of=("a/1", 3)),
     ]
-    assert statuses(await store.append(batch)) == [CONFLICT, CONFLICT, CONFLICT, CONFLICT, W]
+    assert statuses(await store.append(batch)) == [CONFLICT, CONFLICT, CONFLICT, CONFLICT, CONFLICT, W]
+    assert statuses(await store.append([write("a/6", 0, 1, fork_of=("a/6", 0))])) == [CONFLICT]
     assert statuses(await store.append([write("a/5", 3, 1, fork_of=("a/1", 3))])) == [CONFLICT]
 
 
