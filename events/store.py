@@ -60,7 +60,8 @@ class Mail(msgspec.Struct, gc=False):
     """A tell on its way: a durable row in the receiver's mailbox until the receiver's append consumes it.
 
     Its place (partition, position, ordinal) orders the mailbox: `position` is that of the first event of the append
-    that sent it (0 until written; an append with mail has at least one event), `ordinal` its place in that append.
+    that sent it (0 until `append` sets it on what it wrote; an append with mail has at least one event), `ordinal` its
+    place in that append.
     """
 
     partition: int
@@ -211,7 +212,8 @@ class Status(IntEnum):
     GONE = 4
     """A mailbox row, timer or open effect it consumes is no longer there: it was consumed before."""
     CONFLICT = 5
-    """The stream is not at the expected version."""
+    """The stream is not at the expected version, or had an append in this batch already; or the append contradicts
+    itself or the ledger: a message or row named twice, an effect id that was used, a fork of what is not there."""
 
 
 class Verdict(msgspec.Struct, frozen=True, gc=False):
@@ -315,7 +317,12 @@ class EventStore(Protocol):
 
     # -- writing
     async def append(self, batch: Sequence[Append]) -> Appended:
-        """Write a batch under the log's lock; one verdict each, in order. See `Status`."""
+        """Write a batch under the log's lock; one verdict each, in order. See `Status`.
+
+        Guards see what earlier appends of the batch wrote. Of the statuses that apply, the lowest is given. Raises
+        InvalidData, with nothing written, naming the append that holds what cannot be stored: U+0000 or a lone
+        surrogate in a text, a message id that is no UUID, mail without an event.
+        """
         ...
 
     async def bulk(self, appends: Sequence[Append]) -> Appended:
@@ -346,7 +353,11 @@ class EventStore(Protocol):
         ...
 
     async def messages(self, tenant: str, stream: str, after: int = 0, limit: int = 1000) -> list[HandledMessage]:
-        """The message log of one stream with `version` > after, in the order handled."""
+        """The message log of one stream with `version` > after, in the order handled.
+
+        Messages that wrote nothing share the version before them (0, if the stream was empty: ask with after=-1). Those
+        of the last version are all there, even beyond `limit`, so that the next page can begin after it.
+        """
         ...
 
     async def answers(self, ids: Sequence[str]) -> dict[str, tuple[bytes, Answer]]:
