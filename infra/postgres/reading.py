@@ -30,19 +30,21 @@ _LAST = 2**31 - 1
 # One probe of the index per stream, however long the streams are.
 _STREAMS = """
 with recursive s as (
-  (select tenant, stream, 1 as n from thespis.events where (tenant, stream) > ($1, $2)
-    order by tenant, stream limit 1)
+  (select e.tenant, e.stream, 1 as n from thespis.events e where {beyond_last} order by e.tenant, e.stream limit 1)
   union all
   select t.tenant, t.stream, s.n + 1 from s, lateral (
-    select e.tenant, e.stream from thespis.events e where (e.tenant, e.stream) > (s.tenant, s.stream)
-       and ($4::text is null or e.tenant = $4)
-     order by e.tenant, e.stream limit 1) t
+    select e.tenant, e.stream from thespis.events e where {beyond} order by e.tenant, e.stream limit 1) t
    where s.n < $3)
 select s.tenant, s.stream, h.version from s, lateral (
-  select version from thespis.events e where e.tenant = s.tenant and e.stream = s.stream
-   order by version desc limit 1) h
- where $4::text is null or s.tenant = $4
+  select e.version from thespis.events e where e.tenant = s.tenant and e.stream = s.stream
+   order by e.version desc limit 1) h
  order by s.tenant, s.stream"""
+_STREAMS_OF_ALL = _STREAMS.format(
+    beyond_last="(e.tenant, e.stream) > ($1, $2)", beyond="(e.tenant, e.stream) > (s.tenant, s.stream)"
+)
+_STREAMS_OF_ONE = _STREAMS.format(
+    beyond_last="e.tenant = $1 and e.stream > $2", beyond="e.tenant = s.tenant and e.stream > s.stream"
+)
 
 _ORDER = "m.version, m.position, m.recorded_at, m.ordinal"
 _MESSAGES = f"""
@@ -85,9 +87,9 @@ async def stream(
     return (prefix + own)[:limit]
 
 
-async def streams_page(connection: Connection, after: tuple[str, str], tenant: str | None, limit: int) -> list[Any]:
-    """The next streams with their versions."""
-    return await connection.fetch(_STREAMS, *after, limit, tenant)
+async def streams_page(connection: Connection, after: tuple[str, str], one_tenant: bool, limit: int) -> list[Any]:
+    """The next streams, of that tenant or of all, with their versions."""
+    return await connection.fetch(_STREAMS_OF_ONE if one_tenant else _STREAMS_OF_ALL, *after, limit)
 
 
 async def messages(connection: Connection, tenant: str, name: str, after: int, limit: int) -> list[HandledMessage]:

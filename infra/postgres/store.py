@@ -150,7 +150,9 @@ class PostgresStore:
         """Every stream, a page at a time."""
         after = ("", "") if tenant is None else (tenant, "")
         while True:
-            page = await self._readers.run(partial(reading.streams_page, after=after, tenant=tenant, limit=1000))
+            page = await self._readers.run(
+                partial(reading.streams_page, after=after, one_tenant=tenant is not None, limit=1000)
+            )
             for row in page:
                 yield (row[0], row[1], row[2])
             if len(page) < 1000:
