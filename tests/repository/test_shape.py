@@ -34,14 +34,13 @@ def test_no_file_is_longer_than_500_lines() -> None:
 
 
 def test_every_folder_with_code_is_explained() -> None:
-    """By a README.md of its own, or by name in the one of the folder above."""
-    folders = {path.parent for path in modules()} - {Path()}
+    """By a README.md of its own, or by its path in one of a folder above."""
     unexplained = []
-    for folder in sorted(folders):
-        above = ROOT / folder.parent / "README.md"
-        named = above.exists() and re.search(rf"\b{re.escape(folder.name)}\b", above.read_text())
+    for folder in {path.parent for path in modules()} - {Path()}:
+        above = [parent for parent in folder.parents if (ROOT / parent / "README.md").exists()]
+        named = any(re.search(rf"\b{folder.relative_to(parent)}\b", text(parent / "README.md")) for parent in above)
         if not (ROOT / folder / "README.md").exists() and not named:
-            unexplained.append(str(folder))
+            unexplained.append(folder)
     none_of(unexplained)
 
 
