@@ -63,10 +63,10 @@ def root() -> Root:
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Run a command line and return its exit status. Never raises, unless --debug asks for the traceback."""
+    """Run a command line and return its exit status. Never raises; --debug shows the traceback before the error."""
     tree = root()
     context: dict[str, Any] = {}
-    debug = bool(os.environ.get("THESPIS_DEBUG"))
+    debug = os.environ.get("THESPIS_DEBUG", "").lower() not in ("", "0", "false", "no", "off")
     try:
         if os.environ.get("NO_COLOR"):
             context["color"] = False
@@ -80,7 +80,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return BROKEN_PIPE if isinstance(error, BrokenPipeError) else INTERRUPTED
     except Exception as error:
         if debug and not isinstance(error, click.UsageError):
-            raise
+            import traceback
+
+            traceback.print_exc()
         return _tell(error)
 
 
@@ -108,11 +110,14 @@ def _tell(error: Exception) -> int:
         code, message, hint, status = "failed", error.format_message(), "", 1
     else:
         code, message, hint, status = _explain(error)
+    from gateway.cli.output import printable
+
+    message, hint = printable(" ".join(message.split())), printable(" ".join(hint.split()))
     label = click.style(f"error[{code}]:", fg="red", bold=True)
     try:
-        click.echo(f"{label} {' '.join(message.split())}", err=True, color=_color())
+        click.echo(f"{label} {message}", err=True, color=_color())
         if hint:
-            click.echo(f"{click.style('hint:', bold=True)} {' '.join(hint.split())}", err=True, color=_color())
+            click.echo(f"{click.style('hint:', bold=True)} {hint}", err=True, color=_color())
     except BrokenPipeError:
         pass
     return status
@@ -141,7 +146,7 @@ def _explain(error: Exception) -> tuple[str, str, str, int]:
 
     if isinstance(error, ThespisError):
         found = row(type(error))
-        return error.code, error.message, error.hint or found.advice, getattr(error, "exit", found.exit)
+        return error.code, error.message, error.hint or found.advice, found.exit
     if isinstance(error, OSError):
         what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         return "system", what, "", 1

@@ -85,10 +85,10 @@ async def relay(patient: Patient) -> Finding:
         return _skipped("relay", patient)
     async with Api(patient.place, timeout=10) as api:
         text = await api.text("/metrics")
+        head: int = (await api.get("/v1/events", {"limit": 1}))["head"]
     found = {name: float(value) for name, value in re.findall(r"^(thespis_\w+) ([0-9.e+-]+)$", text, re.MULTILINE)}
     lag = found.get("thespis_relay_lag", 0.0)
-    head = found.get("thespis_log_head", 0.0)
-    detail = f"head of the log {head:.0f}, {lag:.0f} events not yet on the bus"
+    detail = f"head of the log {head}, {lag:.0f} events not yet on the bus"
     if lag > LAG:
         return Finding("relay", "warning", detail, "wait; if it grows, look at the log of the host and at NATS")
     return Finding("relay", "ok", detail)

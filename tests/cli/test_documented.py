@@ -46,3 +46,13 @@ def test_every_variable_that_an_option_reads_is_told() -> None:
             for parameter in import_module(module_of(path)).command.params:
                 read |= {parameter.envvar} if isinstance(parameter.envvar, str) else set()
     assert {name for name in read if f"`{name}`" not in README} == set()
+
+
+def test_whatever_reads_can_be_read_by_programs() -> None:
+    verbs = ("list", "show", "tail", "query", "schema", "lineage", "replay", "doctor")
+    for path in PATHS:
+        if not children(path) and path.split()[-1] in verbs:
+            options = {
+                option for parameter in import_module(module_of(path)).command.params for option in parameter.opts
+            }
+            assert {"-o", "--output"} <= options

@@ -134,7 +134,11 @@ def test_an_interrupt_ends_it_without_a_word(thespis: Thespis, instance: FakeIns
 
 def test_debug_shows_the_traceback_and_nothing_else_does(thespis: Thespis) -> None:
     assert b"Traceback" not in thespis("events", "list").stderr
-    assert b"Traceback" in thespis("events", "list", "--debug").stderr
+    shown = thespis("events", "list", "--debug")
+    assert b"Traceback" in shown.stderr
+    assert shown.stderr.splitlines()[-2].startswith(b"error[unavailable]: ")
+    assert shown.returncode == 6
+    assert b"Traceback" not in thespis("events", "list", THESPIS_DEBUG="0").stderr
 
 
 def test_no_color_and_pipes_get_plain_text(thespis: Thespis, instance: FakeInstance) -> None:

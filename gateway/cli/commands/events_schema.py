@@ -14,10 +14,22 @@ from gateway.cli.tree import command as thespis_command
 @thespis_command()
 @click.argument("type", required=False)
 @click.option(
-    "--format", "form", type=click.Choice(["jsonschema", "asyncapi"]), default="jsonschema", show_default=True
+    "--format",
+    "form",
+    type=click.Choice(["jsonschema", "asyncapi"]),
+    default="jsonschema",
+    show_default=True,
+    help="Schemas of the types, or a document of the whole bus.",
 )
 @click.option("--workspace", "workspaces", type=click.Path(), multiple=True, help="A directory with your types.")
-@click.option("-o", "--output", type=click.Choice(["json", "jsonl", "yaml"]), default="json", show_default=True)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["json", "jsonl", "yaml"]),
+    default="json",
+    show_default=True,
+    help="How to print it.",
+)
 @data_option("--data", "--data-dir")
 def command(type: str | None, form: str, workspaces: tuple[str, ...], output: str, data: str | None) -> None:
     """Print the JSON Schema of TYPE (default: of all), or an AsyncAPI 3.0 document of the bus.
