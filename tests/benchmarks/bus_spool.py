@@ -1,5 +1,5 @@
 """An addressed message on the spool → decide → one commit → fact on JetStream → acknowledged; saturated, and one at a
-time."""
+time; against the raw limit, the same messages pulled and acknowledged without anything being done with them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any
 
 from infra.nats.connection import Connection
 from infra.nats.protocol import publication
-from infra.nats.provision import SPOOL, find_stream
+from infra.nats.provision import SPOOL, SPOOL_CONSUMER, find_stream
+from infra.nats.pull import Pull
 from tests.benchmarks.bus_host import BODY, Running, hosting
 from tests.benchmarks.log_data import RUNS, quiet, ratio
 
@@ -76,6 +77,30 @@ async def saturated(running: Running, first: int) -> float:
     return rate
 
 
+async def raw(running: Running, first: int) -> float:
+    """Messages per second only pulled and acknowledged."""
+    await put(running.connection, first, MESSAGES)
+    done = asyncio.Event()
+    left = MESSAGES
+
+    def take(subject: bytes, reply: bytes, head: bytes, data: bytes) -> None:
+        nonlocal left
+        running.connection.write(b"PUB %b 4\r\n+ACK\r\n" % reply)
+        pull.finished()
+        left -= 1
+        if not left:
+            done.set()
+
+    pull = Pull(running.connection, SPOOL, SPOOL_CONSUMER, running.spool.provision, take)
+    begin = time.perf_counter()
+    await pull.start()
+    await done.wait()
+    await running.connection.settled()
+    rate = MESSAGES / (time.perf_counter() - begin)
+    await pull.stop()
+    return rate
+
+
 async def alone(running: Running, first: int) -> float:
     """Messages per second when each is sent after the one before was acknowledged and is a fact on JetStream."""
     await running.spool.start()
@@ -96,14 +121,21 @@ async def spool(servers: Any, emit: Callable[..., None]) -> None:
         quiet()
         many: list[float] = []
         one: list[float] = []
+        bare: list[float] = []
         for turn in range(RUNS + 1):
-            rates = await saturated(running, turn * 10 * MESSAGES), await alone(running, (turn * 10 + 5) * MESSAGES)
+            start = turn * 10 * MESSAGES
+            rates = (
+                await saturated(running, start),
+                await alone(running, start + 5 * MESSAGES),
+                await raw(running, start + 6 * MESSAGES),
+            )
             if turn:
-                many.append(rates[0])
-                one.append(rates[1])
+                for values, rate in zip((many, one, bare), rates, strict=True):
+                    values.append(rate)
         found = await find_stream(running.connection, SPOOL)
         assert found is not None
         assert found["state"]["messages"] == 0
+    emit(case="spool, raw: pulled and acknowledged only", rates=bare, unit="messages/s")
     emit(case="spool → decide → commit → fact → ack, one at a time", rates=one, unit="messages/s")
     emit(
         case="spool → decide → commit → fact → ack, saturated",
@@ -111,6 +143,7 @@ async def spool(servers: Any, emit: Callable[..., None]) -> None:
         unit="messages/s",
         floor=12_000,
         of_one_at_a_time=ratio(many, one),
+        of_raw=ratio(many, bare),
     )
 
 
