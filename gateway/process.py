@@ -1,4 +1,19 @@
-"""One host process: everything of a host wired by hand, started in order, stopped in the reverse one."""
+"""One host process: everything of a host wired by hand, started in order, stopped in the reverse one.
+
+Its metrics, beside those of the door (`gateway/http/metrics.py`):
+
+| metric | type | meaning |
+|---|---|---|
+| thespis_messages_handled_total | counter | messages handled by actors here |
+| thespis_messages_waiting | gauge | messages waiting in memory |
+| thespis_actors_active | gauge | actors in memory |
+| thespis_actors_loaded_total | counter | actors folded from the log |
+| thespis_actors_passivated_total | counter | actors that left memory |
+| thespis_commits_total | counter | group commits |
+| thespis_appends_total | counter | appends in group commits |
+| thespis_partitions_owned | gauge | partitions owned by this host |
+| thespis_relay_lag | gauge | committed events not yet on the bus, where the relay runs |
+"""
 
 from __future__ import annotations
 
