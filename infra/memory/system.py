@@ -27,7 +27,9 @@ from events.envelope import Answer, Event, Message
 from events.errors import NotOwned, Refused
 from events.ids import digest, keyed, random_id
 from events.store import EventStore
+from infra.memory.projections import MemoryReadModels
 from infra.memory.store import MemoryStore
+from projections import Projector, Query, StoreSource, parse_filter
 
 T = TypeVar("T")
 
@@ -66,6 +68,8 @@ class System:
         self.settings = settings
         self.store = MemoryStore(now=self.clock)
         self.hosts: list[Host] = []
+        self.models = MemoryReadModels(self.clock)
+        self.projector = Projector(plugin.projections, StoreSource(self.store), self.models)
         self._lines: dict[str, _Line] = {}
         self._count = hosts
 
@@ -74,6 +78,7 @@ class System:
             await self.add_host()
         while len({p for h in self.hosts for p in h.owned}) < PARTITIONS:
             await self.hosts[0].ownership.changed(0.1)
+        await self.projector.start()
         return self
 
     async def __aexit__(
@@ -81,6 +86,7 @@ class System:
     ) -> None:
         for host in list(self.hosts):
             await self.stop_host(host)
+        await self.projector.stop()
 
     async def add_host(self) -> Host:
         """Another host joins."""
@@ -105,6 +111,7 @@ class System:
         await host.stop()
 
     def _ring(self, writer: Host, head: int) -> None:
+        self.projector.wake(head)
         for host in self.hosts:
             if host is not writer:
                 host.doorbell(head)
@@ -170,6 +177,12 @@ class System:
     async def state(self, address: str, at: int | None = None) -> Any:
         """The committed state of an actor, JSON-ready; at a version if given."""
         return (await self.hosts[0].view(DEFAULT_TENANT, address, at)).state
+
+    async def rows(self, projection: str, *where: str) -> list[dict[str, Any]]:
+        """The rows of one of the plugin's projections, once it has folded everything; `where` as in `balance>=100`."""
+        await self.projector.wait(projection, await self.store.head(), 60.0)
+        filters = [parse_filter(text) for text in where]
+        return (await self.models.query(projection, Query(DEFAULT_TENANT, None, filters, limit=1000))).rows
 
     async def events(self, after: int = 0) -> list[Event]:
         """Everything in the log."""
