@@ -59,12 +59,13 @@ class Connection(Protocol):
         ...
 
 
-async def connect(dsn: str, name: str) -> Connection:
-    """A new connection. Raises what the driver raises."""
+async def connect(dsn: str, name: str, timeout: float | None = None) -> Connection:
+    """A new connection. A command that gets no answer for `timeout` seconds fails. Raises what the driver raises."""
     driver: Any = asyncpg  # which has no types
     return await driver.connect(
         dsn,
         timeout=CONNECT_TIMEOUT,
+        command_timeout=timeout,
         max_cached_statement_lifetime=0,
         server_settings={"application_name": f"thespis {name}"},
     )

@@ -27,11 +27,13 @@ _WAITING_OF = f"""
 select {_MAIL} from thespis.mailbox m
  where m.tenant = $1 and m.stream = $2 and (m.position, m.ordinal) > ($3, $4)
  order by m.position, m.ordinal limit $5"""
-_OPEN = """
-select e.* from unnest($1::int[]) p cross join lateral (
+_EFFECT: Final = """e.id, e.tenant, e.stream, e.partition, e.kind, e.effect_class, e.key, e.data, e.time, e.causation,
+ e.correlation, e.trace, e.status, e.attempt, e.outcome, e.delivered"""
+_OPEN = f"""
+select {_EFFECT} from unnest($1::int[]) p cross join lateral (
   select * from thespis.effects f where f.partition = p and not f.delivered and f.id > $2 order by f.id limit $3) e
  order by e.id limit $3"""
-_EFFECT = "select * from thespis.effects where id = $1"
+_ONE_EFFECT = f"select {_EFFECT} from thespis.effects e where e.id = $1"
 _TIMER = "t.tenant, t.stream, t.partition, t.name, t.id, t.due, t.type, t.schema, t.data, t.causation, t.correlation"
 _DUE = f"""
 select {_TIMER} from unnest($1::int[]) p cross join lateral (
@@ -67,7 +69,7 @@ async def effects(connection: Connection, partitions: Sequence[int], after: str,
 
 async def effect(connection: Connection, id: str) -> Effect | None:
     """One row of the effect ledger."""
-    row: Any = await connection.fetchrow(_EFFECT, id)
+    row: Any = await connection.fetchrow(_ONE_EFFECT, id)
     return None if row is None else Effect(*row)
 
 
