@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +17,7 @@ from tests.benchmarks.log_data import DATA, RUNS, fresh, history, off_loop, peer
 
 BATCHES = (100, 1000)
 SECONDS = 1.5
+IN_FLIGHT = 2
 TABLE = """
 create table bare (
   position bigint generated always as identity primary key, stream text not null, version int not null,
@@ -25,12 +27,17 @@ META = b"m" * 60
 
 
 async def ours(store: PostgresStore, size: int, seconds: float) -> float:
-    """Events per second, made, chained and written."""
+    """Events per second, made, chained and written; one batch is made while the other is under way."""
     done, begin = 0, time.perf_counter()
-    while time.perf_counter() < begin + seconds:
-        appended = await store.bulk([history(f"bulk/{uuid4()}", 0, GENESIS, size)])
-        assert appended.verdicts[0].status == Status.WRITTEN
-        done += size
+
+    async def worker() -> None:
+        nonlocal done
+        while time.perf_counter() < begin + seconds:
+            appended = await store.bulk([history(f"bulk/{uuid4()}", 0, GENESIS, size)])
+            assert appended.verdicts[0].status == Status.WRITTEN
+            done += size
+
+    await asyncio.gather(*(worker() for _ in range(IN_FLIGHT)))
     return done / (time.perf_counter() - begin)
 
 
@@ -63,6 +70,7 @@ async def run(dsn: str, emit: Callable[..., None]) -> None:
                 for kind, values in rates.items():
                     extra: dict[str, Any] = {"threads": threads} if kind == "peer" else {}
                     if kind == "ours":
+                        extra["in_flight"] = IN_FLIGHT
                         extra["of_copy"] = ratio(values, rates["COPY"])
                         extra["of_peer"] = ratio(values, rates["peer"])
                         extra["floor"] = "0.4 of COPY, 3 × peer"
