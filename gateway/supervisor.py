@@ -197,7 +197,8 @@ class _Host:
     def epitaph(self) -> str:
         """How it ended, in one line."""
         process = self._running()
-        words = process.last_words(1)
+        said = process.last_words(8).split(" | ")
+        words = next((line for line in reversed(said) if line.startswith("error[")), said[-1])
         return f"{how_it_ended(process.status or 0)}{f': {words}' if words else ''}"
 
     def _running(self) -> Process:
