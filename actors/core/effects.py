@@ -56,7 +56,7 @@ class Effects:
         self._known: set[str] = set()
         """Effects queued, running or handed to their actor."""
         self._handed: dict[str, Effect] = {}
-        self._waiting: dict[str, deque[tuple[Effect, bool]]] = {name: deque() for name in kinds}
+        self._waiting: dict[str, deque[tuple[Effect, bool, int | None]]] = {name: deque() for name in kinds}
         self._running: dict[str, int] = dict.fromkeys(kinds, 0)
         self._tasks: set[asyncio.Task[None]] = set()
         self._attempts = 0
@@ -130,15 +130,15 @@ class Effects:
             self.unserved.add(effect.kind)
             return
         self._known.add(effect.id)
-        self._waiting[effect.kind].append((effect, found))
+        self._waiting[effect.kind].append((effect, found, self._owned.get(effect.partition)))
         self._start(effect.kind)
 
     def _start(self, name: str) -> None:
         waiting = self._waiting[name]
         while waiting and self._running[name] < self.kinds[name].concurrency:
-            effect, found = waiting.popleft()
-            if effect.partition not in self._owned:
-                self._known.discard(effect.id)
+            effect, found, epoch = waiting.popleft()
+            if epoch is None or self._owned.get(effect.partition) != epoch:
+                self._let_go(effect)
                 continue
             self._running[name] += 1
             self._spawn(self._run(self.kinds[name], effect, found))
@@ -170,10 +170,7 @@ class Effects:
                 return
             self._attempts += 1
             number = f"{epoch}.{self._attempts}"
-            if kind.effect_class == "irreversible" and not await self._record(
-                effect, EffectChange(effect.id, "started", number)
-            ):
-                self._known.discard(effect.id)
+            if kind.effect_class == "irreversible" and not await self._begun(effect, number, epoch):
                 return
             attempt = Attempt(effect.id, effect.key, number, effect.tenant, effect.stream, effect.trace)
             try:
@@ -187,6 +184,25 @@ class Effects:
                 if unsure or retry + 1 == kind.attempts:
                     await self._finish(effect, "unknown" if unsure else "failed", None, text, number)
                     return
+
+    async def _begun(self, effect: Effect, number: str, epoch: int) -> bool:
+        """Record that a call is about to be made. None was yet, so it is tried until it is certain."""
+        while self._owned.get(effect.partition) == epoch:
+            try:
+                if await self._record(effect, EffectChange(effect.id, "started", number)):
+                    return True
+                self._known.discard(effect.id)
+                return False
+            except Unavailable:
+                await asyncio.sleep(0.2)
+        self._let_go(effect)
+        return False
+
+    def _let_go(self, effect: Effect) -> None:
+        """Its partition was lost. If it is ours again, the ledger knows what others did with it meanwhile."""
+        self._known.discard(effect.id)
+        if effect.partition in self._owned:
+            self.again(effect.tenant, effect.stream, effect.partition)
 
     async def _reconcile(self, kind: EffectKind, effect: Effect, request: Any) -> None:
         error = "the host was lost between the call and its record"
