@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 from typing import Any
@@ -84,7 +83,8 @@ async def chain(servers: Any, emit: Callable[..., None]) -> None:
         for number in range(ROUNDS + 50):
             to = f"walker/to-{number % 20}"
             body, id = msgspec.json.encode(Start(to)), random_id()
-            message = Message(id, "Start", f"walker/from-{number % 20}", "default", body, "user:b", wall_clock(), "", "")
+            sender = f"walker/from-{number % 20}"
+            message = Message(id, "Start", sender, "default", body, "user:b", wall_clock(), "", "")
             begin = time.perf_counter()
             answer: Answer = await door.client.ask(message)
             # The receiver's event is the next one in the log: nobody else writes here.
