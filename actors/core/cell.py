@@ -61,6 +61,7 @@ class Cell:
         "snapped",
         "state",
         "tenant",
+        "uncertain",
         "used",
         "version",
         "withheld",
@@ -79,6 +80,8 @@ class Cell:
         self.busy = False
         self.ready = False
         """Waits in the host's run queue."""
+        self.uncertain = False
+        """The answer to an append was lost: it may have been written."""
         self.parked: ActorParked | None = None
         self.withheld = False
         self.backlog: MailKey | None = None

@@ -92,8 +92,12 @@ class Memory:
             host.timers.forget(cell.tenant, cell.address)
         elif isinstance(note, ActorResumed):
             self.refill(cell)
-            host.effects.again(cell.tenant, cell.address, cell.partition)
-            self.spawn(self._timers_again(cell))
+            self.recall(cell)
+
+    def recall(self, cell: Cell) -> None:
+        """Take up effects and timers of an actor that are in the store, and that this host may not know of."""
+        self._host.effects.again(cell.tenant, cell.address, cell.partition)
+        self.spawn(self._timers_again(cell))
 
     async def _timers_again(self, cell: Cell) -> None:
         try:

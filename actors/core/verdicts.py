@@ -31,6 +31,9 @@ class Verdicts:
         """One verdict."""
         host = self._host
         cell.busy = False
+        if cell.uncertain and not isinstance(verdict, ThespisError):
+            cell.uncertain = False
+            host.memory.recall(cell)
         if isinstance(verdict, ThespisError) or appended is None:
             self._no_verdict(cell, draft.works, verdict)
         elif verdict.status is Status.WRITTEN:
@@ -69,7 +72,9 @@ class Verdicts:
                 if work.done is not None:
                     work.done(error)
             works = [work for work in works if work.done is None]
-        # Otherwise the outcome is open: let the inbox decide when each is handled again.
+        else:
+            # The outcome is open: the inbox decides when each is handled again. What it opened is in the store alone.
+            cell.uncertain = True
         host.requeue(cell, works)
 
     def _written(self, cell: Cell, draft: Draft, position: int, appended: Appended) -> None:
