@@ -16,16 +16,34 @@ KEEP = {"PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "CI", "SHARED_DIR", "V
 """What of the environment reaches the tests: nothing a developer happens to have set may decide how they go."""
 
 
-def pytest_configure() -> None:
+PLACE = "PYTEST_THESPIS_PLACE"
+"""The variable by which the workers learn where to put their servers."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
     for name in list(os.environ):
         if name not in KEEP and not name.startswith(("PYTEST", "COVERAGE")):
             del os.environ[name]
+    if not hasattr(config, "workerinput"):
+        os.environ[PLACE] = tempfile.mkdtemp(prefix="thespis-")  # short, because Postgres puts a socket into it
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove everything, here because pytest-xdist gives its workers ten seconds at the end and no more."""
+    if not hasattr(config, "workerinput"):
+        rmtree(os.environ.pop(PLACE), ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
-def workplace() -> Iterator[Path]:
-    """A directory for servers. Its name is short, because Postgres puts a socket into it."""
-    path = Path(tempfile.mkdtemp(prefix="thespis-"))
+def workplace() -> Path:
+    """A directory for servers, which is removed in the end."""
+    return Path(tempfile.mkdtemp(dir=os.environ[PLACE]))
+
+
+@pytest.fixture
+def place(workplace: Path) -> Iterator[Path]:
+    """A directory for servers, which is removed after the test."""
+    path = Path(tempfile.mkdtemp(dir=workplace))
     yield path
     rmtree(path, ignore_errors=True)
 
@@ -59,29 +77,25 @@ def postgres_seed(workplace: Path) -> Path:
 
 
 @pytest.fixture
-def postgres_server(workplace: Path, postgres_seed: Path) -> Iterator[Postgres]:
+def postgres_server(place: Path, postgres_seed: Path) -> Iterator[Postgres]:
     """A Postgres of one's own, as safe as in production, to be killed and restarted."""
-    directory = Path(tempfile.mkdtemp(prefix="pg-", dir=workplace))
-    server = Postgres(directory / "server", safe=True, seed=postgres_seed)
+    server = Postgres(place / "pg", safe=True, seed=postgres_seed)
     try:
         run(server.start())
         yield server
     finally:
         run(server.stop())
-        rmtree(directory, ignore_errors=True)
 
 
 @pytest.fixture
-def nats_server(workplace: Path) -> Iterator[Nats]:
+def nats_server(place: Path) -> Iterator[Nats]:
     """A NATS server of one's own, to be killed, wiped and restarted."""
-    directory = Path(tempfile.mkdtemp(prefix="nats-", dir=workplace))
-    server = Nats(directory / "server")
+    server = Nats(place / "nats")
     try:
         run(server.start())
         yield server
     finally:
         run(server.stop())
-        rmtree(directory, ignore_errors=True)
 
 
 @pytest.fixture

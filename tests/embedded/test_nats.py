@@ -162,8 +162,8 @@ async def test_the_store_may_vanish_while_it_runs(nats_server: Nats, tmp_path: P
     await client.close()
 
 
-async def test_any_name_of_a_directory_will_do(workplace: Path) -> None:
-    server = Nats(workplace / "a, $b c é #{x}")
+async def test_any_name_of_a_directory_will_do(place: Path) -> None:
+    server = Nats(place / "a, $b c é #{x}")
     await server.start()
     try:
         client = await nats.connect(server.url)

@@ -99,8 +99,8 @@ async def test_another_port_is_taken_when_somebody_has_the_last_one(postgres_ser
             await again.stop()
 
 
-async def test_a_creation_that_was_cut_short_is_begun_again(workplace: Path, tmp_path: Path) -> None:
-    server = Postgres(Path(f"{workplace}/cut"), safe=False)
+async def test_a_creation_that_was_cut_short_is_begun_again(place: Path, tmp_path: Path) -> None:
+    server = Postgres(Path(f"{place}/cut"), safe=False)
     half = server.directory.with_name("postgres.part")
     (half / "base").mkdir(parents=True)
     server.directory.mkdir()
@@ -114,8 +114,8 @@ async def test_a_creation_that_was_cut_short_is_begun_again(workplace: Path, tmp
         await server.stop()
 
 
-async def test_any_name_of_a_directory_will_do(workplace: Path) -> None:
-    server = Postgres(workplace / ('a, "b" c é ' + "long" * 20), safe=False)
+async def test_any_name_of_a_directory_will_do(place: Path) -> None:
+    server = Postgres(place / ('a, "b" c é ' + "long" * 20), safe=False)
     await server.start()
     try:
         assert await answer(server.socket_url, "SELECT 1") == 1
@@ -151,13 +151,13 @@ async def test_a_setting_that_postgres_refuses_is_told_in_its_words(postgres_ser
         await broken.start()
 
 
-def test_it_ends_with_the_process_that_started_it(workplace: Path, postgres_seed: Path) -> None:
+def test_it_ends_with_the_process_that_started_it(place: Path, postgres_seed: Path) -> None:
     script = f"""
 import asyncio, os, signal, sys
 sys.path.insert(0, {str(ROOT)!r})
 from pathlib import Path
 from tests.servers import Postgres, run
-server = Postgres(Path({str(workplace / "left")!r}), safe=True, seed=Path({str(postgres_seed)!r}))
+server = Postgres(Path({str(place / "left")!r}), safe=True, seed=Path({str(postgres_seed)!r}))
 run(server.start())
 print(server.process.pid, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
@@ -170,8 +170,8 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has to become somebody else")
 @pytest.mark.parametrize("mode", ["namespace", "account"])
-async def test_root_becomes_somebody_else_and_opens_no_directory(workplace: Path, mode: str) -> None:
-    parent = workplace / f"as-{mode}"
+async def test_root_becomes_somebody_else_and_opens_no_directory(place: Path, mode: str) -> None:
+    parent = place / f"as-{mode}"
     parent.mkdir(0o700)
     for identity in (mode, "other"):  # started once in one way, it can be started in another
         server = EmbeddedPostgres(
@@ -193,14 +193,14 @@ async def test_root_becomes_somebody_else_and_opens_no_directory(workplace: Path
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="the other tests show it already")
-def test_an_ordinary_user_can_run_it(workplace: Path) -> None:
+def test_an_ordinary_user_can_run_it(place: Path) -> None:
     script = f"""
 import os, sys
 sys.path.insert(0, {str(ROOT)!r})
 from pathlib import Path
 from tests.servers import Postgres, run
 assert os.geteuid() != 0
-server = Postgres(Path({str(workplace / "ordinary")!r}), safe=True)
+server = Postgres(Path({str(place / "ordinary")!r}), safe=True)
 run(server.start())
 run(server.restart())
 run(server.stop())

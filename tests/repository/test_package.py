@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from tests.repository.tree import PACKAGES, ROOT, files
 
@@ -32,6 +34,19 @@ def test_the_wheel_holds_every_file_of_the_packages_and_the_configuration_of_the
     assert any(name.startswith("gateway/templates/") for name in inside)
     assert {name.partition("/")[0] for name in inside if ".dist-info" not in name} == set(PACKAGES)
     assert any(name.endswith("licenses/LICENSE") for name in inside)
+
+
+def test_the_lock_pins_what_is_asked_for_and_names_no_registry() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    lock = (ROOT / "requirements.lock").read_text()
+    pinned = {Requirement(line.rstrip(" \\")).name: Requirement(line.rstrip(" \\")) for line in lock.splitlines()
+              if line and not line.startswith((" ", "#"))}  # fmt: skip
+    asked = [Requirement(each) for each in project["project"]["dependencies"] + project["dependency-groups"]["dev"]]
+    for requirement in asked:
+        version = str(pinned[requirement.name].specifier).removeprefix("==")
+        assert version in requirement.specifier, f"{requirement} is pinned to {version}: scripts/setup --lock"
+    assert "://" not in lock
+    assert not [line for line in lock.splitlines() if line.startswith("-")]
 
 
 def test_the_command_of_an_installed_wheel_runs_anywhere(wheel: Path, tmp_path: Path) -> None:

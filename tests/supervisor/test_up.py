@@ -12,8 +12,6 @@ import socket
 import stat
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import asyncpg
@@ -30,10 +28,8 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def data(workplace: Path) -> Iterator[Path]:
-    parent = Path(tempfile.mkdtemp(prefix="up-", dir=workplace))
-    yield parent / "data"
-    shutil.rmtree(parent)
+def data(place: Path) -> Path:
+    return place / "data"
 
 
 def alive() -> set[psutil.Process]:
