@@ -87,6 +87,14 @@ async def test_activation_goes_on_from_a_snapshot_of_the_same_fold(store: EventS
     assert (at_head.snapshot.version, list(at_head.events), at_head.version) == (10, [], 10)
 
 
+async def test_activation_tells_types_and_schema_versions_apart(store: EventStore) -> None:
+    events = [event(b"1", "A", schema=1), event(b"2", "B", schema=2), event(b"3", "a:b,c.D", schema=1)]
+    await put(store, write("a/1", 0, events), write("a/2", 0, [event(b"x", "odd\x1ftype")]))
+    one, two = await store.load([("default", "a/1", "f"), ("default", "a/2", "f")])
+    assert list(one.events) == [(1, "A", 1, b"1"), (2, "B", 2, b"2"), (3, "a:b,c.D", 1, b"3")]
+    assert list(two.events) == [(1, "odd\x1ftype", 1, b"x")]
+
+
 async def test_only_the_newest_snapshot_is_kept(store: EventStore) -> None:
     await put(store, write("a/1", 0, 9))
     await store.save_snapshots([Snapshot("default", "a/1", v, "f", b"%d" % v) for v in (3, 7, 5)])
