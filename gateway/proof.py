@@ -156,7 +156,8 @@ def verdict(checks: Iterable[Check]) -> list[str]:
     """One line per check; faults are indented below theirs."""
     lines: list[str] = []
     for check in checks:
-        lines.append(f"{'proved' if check.passed else 'FAILED'}  {check.statement} ({check.over})")
+        over = f" ({check.over})" if check.over else ""
+        lines.append(f"{'proved' if check.passed else 'FAILED'}  {check.statement}{over}")
         lines += [f"        {fault}" for fault in check.faults]
         if check.count > len(check.faults):
             lines.append(f"        … and {check.count - len(check.faults):,} more")
