@@ -99,6 +99,10 @@ def board(state: State, message: Message) -> list[Any]:
     return [Seen(message.data.by, message.data.k)]
 
 
+CALL_TAKES = 0.02
+"""Half of what a call to the world takes, in virtual seconds."""
+
+
 class Outside:
     """The world: every call is counted. Some fail, and some break off without saying what came of them."""
 
@@ -109,10 +113,10 @@ class Outside:
 
     def plugin(self, wire: Wire) -> Plugin:
         async def perform(call: Call, attempt: Attempt) -> Any:
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(CALL_TAKES)
             await wire.passes()
             self.calls[attempt.effect].append(attempt.number)
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(CALL_TAKES)
             await wire.passes()
             if call.n % 9 == 5:
                 raise RuntimeError("no")
