@@ -19,6 +19,8 @@ from gateway.demo.plan import Step
 from gateway.proof import Check
 from tests.acceptance.world import PATIENCE, Wire, World, prove
 
+DURATION = 0.02
+"""Virtual seconds: half a call to the world."""
 CLASSES = ("pure", "idempotent", "keyed", "irreversible")
 
 
