@@ -215,7 +215,7 @@ class ErrandsProof:
         return check
 
 
-async def run_errands(faults: dict[int, str], *, hosts: int = 1, seed: int = 1, number: int = 18) -> World:
+async def run_errands(faults: dict[int, str], *, hosts: int = 1, seed: int = 1, number: int = 12) -> World:
     """Ask for errands under faults until all is done, and prove it."""
     outside = Outside()
     world = World(outside.plugin, faults, seed)
