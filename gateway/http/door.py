@@ -15,7 +15,8 @@ from events.store import EventStore
 from events.tokens import TokenStore
 from gateway.http.heads import Heads
 from gateway.http.metrics import Metrics, Sample
-from projections.core.port import Build, ReadModelStore
+from projections.core.parking import Outcome
+from projections.core.port import Build, ParkedKey, ReadModelStore
 from projections.core.projector import Status
 
 
@@ -70,6 +71,18 @@ class Projections(Protocol):
 
     async def rebuild(self, name: str) -> Build:
         """Begin a new build beside the live one. Raises NotFound."""
+        ...
+
+    async def parked(self, name: str | None = None) -> Sequence[ParkedKey]:
+        """Keys of live builds whose events wait because one of them could not be folded."""
+        ...
+
+    async def retry(self, name: str, key: str, by: str, reason: str) -> Outcome:
+        """Fold what is held for a parked key again. Raises NotFound."""
+        ...
+
+    async def discard(self, name: str, key: str, by: str, reason: str) -> Outcome:
+        """Free a parked key without folding what is held for it. Raises NotFound."""
         ...
 
 

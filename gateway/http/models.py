@@ -284,6 +284,37 @@ class RebuildOut(BaseModel):
     position: int
 
 
+class ParkedKeyOut(BaseModel):
+    """A key of a projection whose events wait, because the one at `position` could not be folded."""
+
+    key: str
+    position: int
+    error: str
+    held: int = Field(description="events that wait")
+    since: int = Field(description="microseconds since 1970")
+
+
+class ParkedKeysOut(BaseModel):
+    """What of a projection waits for a person."""
+
+    parked: list[ParkedKeyOut]
+
+
+class ParkedKeyIn(In):
+    """What is to be done about a parked key, and why."""
+
+    key: str = Field(min_length=1, max_length=2000)
+    action: Literal["retry", "discard"] = Field(description="fold what waits again, or let it go unfolded")
+    reason: Reason
+
+
+class FreedOut(BaseModel):
+    """What came of it: events folded or let go, and the key as it is now, or null when it is free."""
+
+    events: int
+    parked: ParkedKeyOut | None
+
+
 class NodeOut(BaseModel):
     """An event in a lineage."""
 

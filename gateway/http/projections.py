@@ -7,9 +7,11 @@ from typing import Any
 from aiohttp import web
 
 from events.errors import DeadlineExceeded, NotFound
+from gateway.http import body
 from gateway.http.context import patience
+from gateway.http.models import ParkedKeyIn
 from gateway.http.route import Call, answer
-from projections.core.port import Build, Page
+from projections.core.port import Build, Page, ParkedKey
 from projections.core.projector import Status
 from projections.core.query import Filter, Query, parse_filter, parse_order
 
@@ -86,6 +88,30 @@ async def rebuild(call: Call) -> web.Response:
     return answer(out | {"position": build.cursor}, status=202)
 
 
+async def list_parked(call: Call) -> web.Response:
+    """Keys whose events wait, because one of them could not be folded."""
+    name = call.path("name")
+    await _exists(call, name)
+    return answer({"parked": [_parked(key) for key in await call.door.projections.parked(name)]})
+
+
+async def free(call: Call) -> web.Response:
+    """Fold again what waits for a parked key, or let it go."""
+    asked = await body.model(call, ParkedKeyIn)
+    act = call.door.projections.retry if asked.action == "retry" else call.door.projections.discard
+    outcome = await act(call.path("name"), asked.key, call.principal.name, asked.reason)
+    return answer({"events": outcome.events, "parked": _parked(outcome.parked) if outcome.parked else None})
+
+
+def _parked(key: ParkedKey) -> dict[str, Any]:
+    return {"key": key.key, "position": key.position, "error": key.error, "held": key.held, "since": key.since}
+
+
+async def _exists(call: Call, name: str) -> None:
+    if not any(build.projection == name for build in await call.door.models.builds(name)):
+        raise NotFound(f"there is no projection {name!r}", hint="GET /v1/projections lists them")
+
+
 def _limit(call: Call) -> int:
     return min(call.query.limit or call.settings.page, call.settings.max_page)
 
@@ -99,8 +125,7 @@ async def _read(call: Call, name: str, query: Query) -> Page:
 
 async def reach(call: Call, name: str, position: int) -> None:
     """Wait until a projection has folded in `position`. Raises NotFound, DeadlineExceeded."""
-    if not any(build.projection == name for build in await call.door.models.builds(name)):
-        raise NotFound(f"there is no projection {name!r}", hint="GET /v1/projections lists them")
+    await _exists(call, name)
     try:
         await call.door.projections.wait(name, position, patience(call))
     except DeadlineExceeded as error:

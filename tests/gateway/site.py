@@ -13,13 +13,14 @@ import msgspec
 
 from actors import Kind, Message, Plugin, Refused, Reply, versioned
 from actors.core.host import Host
+from events.envelope import Event
 from events.store import EventStore
 from gateway.http import Door, Heads, Server
 from gateway.settings import Settings
 from infra.memory.projections import MemoryReadModels
 from infra.memory.store import MemoryStore
 from infra.memory.tokens import MemoryTokens
-from projections import PROJECTIONS, Projector, StoreSource
+from projections import PROJECTIONS, Projection, Projector, Ref, Rows, StoreSource, Table
 
 
 class Add(msgspec.Struct, frozen=True):
@@ -78,6 +79,23 @@ COUNTER = Kind(
 )
 UPCASTERS = {1: lambda old: {"celsius": old["kelvin"] - 273.15}}
 PLUGIN = Plugin(kinds=[COUNTER], events=[versioned(Measured, schema=2, upcasters=UPCASTERS)])
+
+
+MOODS = Table("moods", {"tenant": str, "stream": str, "count": int}, key=("tenant", "stream"))
+
+
+def moods(event: Event, data: Any) -> list[Ref]:
+    return [(MOODS, (event.tenant, event.stream))]
+
+
+def fold_moods(rows: Rows, event: Event, data: Any) -> None:
+    if event.stream == "feed/bad":
+        raise RuntimeError("not in the mood")
+    rows.put(MOODS, {"tenant": event.tenant, "stream": event.stream, "count": 1})
+
+
+MOODY = Projection("moody", 1, tables=[MOODS], types=["Noticed"], keys=moods, apply=fold_moods)
+"""A projection that does not fold everything."""
 
 
 @dataclass
@@ -148,7 +166,7 @@ async def serving(tokens: MemoryTokens | None = None, store: Any = None, **setti
             while len(host.owned) < 64:
                 await host.ownership.changed(0.5)
         models = MemoryReadModels()
-        projector = Projector(PROJECTIONS, StoreSource(log), models, poll=0.05)
+        projector = Projector([*PROJECTIONS, MOODY], StoreSource(log), models, poll=0.05)
         await projector.start()
         stack.push_async_callback(projector.stop)
         heads = await stack.enter_async_context(Heads(log.head, poll=0.05))

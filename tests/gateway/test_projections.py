@@ -149,3 +149,25 @@ async def test_everything_needs_its_scope() -> None:
         assert (status, body["code"]) == (401, "unauthenticated")
         assert (await site.call("GET", "/healthz"))[0] == 200
         assert (await site.call("GET", "/readyz"))[0] == 200
+
+
+async def test_a_parked_key_is_listed_retried_and_let_go(site: Site) -> None:
+    assert await site.get("/v1/projections/moody/parked") == {"parked": []}
+    await site.publish(event("1", source="/good"), event("2", source="/bad"), event("3", source="/bad"))
+    await site.get("/v1/projections/moody", params={"wait": await site.store.head()})
+    (parked,) = (await site.get("/v1/projections/moody/parked"))["parked"]
+    assert (parked["key"], parked["position"], parked["held"]) == ("default/feed/bad", 2, 2)
+    assert "not in the mood" in parked["error"]
+
+    async def free(action: str, key: str = "default/feed/bad", **more: str) -> tuple[int, Any]:
+        body = {"key": key, "action": action, "reason": "mended"} | more
+        status, _, out = await site.call("POST", "/v1/projections/moody/parked", json=body)
+        return status, out
+
+    status, out = await free("retry")
+    assert (status, out["parked"]["key"], out["events"]) == (200, "default/feed/bad", 0)
+    assert (await free("discard")) == (200, {"events": 2, "parked": None})
+    assert await site.get("/v1/projections/moody/parked") == {"parked": []}
+    assert (await free("retry"))[0] == 404
+    assert (await free("forget"))[0] == 400
+    assert (await site.call("GET", "/v1/projections/none/parked"))[0] == 404

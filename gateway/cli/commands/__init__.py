@@ -39,6 +39,8 @@ COMMANDS: Final[dict[str, dict[str, str]]] = {
         "projections list": "List projections and how far behind they are.",
         "projections show": "Query the rows of a projection.",
         "projections rebuild": "Rebuild a projection from the log beside the live one.",
+        "projections parked": "List keys of a projection that wait for a person.",
+        "projections free": "Fold what waits for a parked key again, or let it go.",
         "lineage": "Show what caused an event and what it caused.",
     },
     "Operate": {
