@@ -14,7 +14,7 @@ from gateway.demo.traffic import Traffic
 from gateway.proof import verdict
 from tests.acceptance.cluster import Cluster
 
-pytestmark = [pytest.mark.xdist_group("processes"), pytest.mark.timeout(120)]
+pytestmark = pytest.mark.timeout(120)
 
 
 def console() -> tuple[Console, io.StringIO]:

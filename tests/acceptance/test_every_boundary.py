@@ -7,7 +7,6 @@ from random import Random
 import pytest
 
 from actors.testing import run_virtual
-from tests.acceptance.errands import run_errands
 from tests.acceptance.ledger_load import run_load
 from tests.acceptance.world import FAULTS
 
@@ -37,36 +36,9 @@ def mixed(seed: int, *, transfers: int = 40, strikes: int = 6) -> None:
     run_virtual(run_load(faults, hosts=hosts, seed=seed, transfers=transfers, accounts=8, copies=2))
 
 
-@pytest.mark.parametrize("hosts", [1, 2])
-@pytest.mark.parametrize("fault", FAULTS)
-def test_effects_timers_tells_and_subscriptions_survive_a_strike_at_any_call(fault: str, hosts: int):
-    sound = run_virtual(run_errands({}, hosts=hosts))
-    for at in range(0, len(sound.calls), hosts):
-        struck = run_virtual(run_errands({at: fault}, hosts=hosts))
-        assert not struck.faults, f"call {at} was never made"
-
-
 @pytest.mark.parametrize("seed", range(8))
 def test_several_faults_and_duplicates_do_no_more_than_one(seed: int):
     mixed(seed)
-
-
-def mixed_errands(seed: int, *, number: int = 30, strikes: int = 6) -> None:
-    random = Random(seed)
-    hosts = random.randint(1, 3)
-    faults = {random.randrange(500): random.choice(FAULTS) for _ in range(random.randint(1, strikes))}
-    run_virtual(run_errands(faults, hosts=hosts, seed=seed, number=number))
-
-
-@pytest.mark.parametrize("seed", range(8))
-def test_errands_survive_several_faults(seed: int):
-    mixed_errands(seed)
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("seed", range(1000, 1500))
-def test_errands_survive_faults_in_great_number(seed: int):
-    mixed_errands(seed, number=60, strikes=12)
 
 
 @pytest.mark.long

@@ -8,7 +8,7 @@ import pytest
 
 from tests.acceptance.cluster import Cluster, Load, owns
 
-pytestmark = [pytest.mark.xdist_group("processes"), pytest.mark.timeout(120)]
+pytestmark = pytest.mark.timeout(120)
 
 
 async def test_a_host_is_killed_and_started_again(cluster: Cluster):

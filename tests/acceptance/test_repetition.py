@@ -8,7 +8,7 @@ import pytest
 from gateway.demo.traffic import Traffic
 from tests.acceptance.cluster import Cluster, Load, owns
 
-pytestmark = [pytest.mark.xdist_group("processes"), pytest.mark.timeout(120)]
+pytestmark = pytest.mark.timeout(120)
 
 
 async def test_duplicates_in_any_order_get_the_first_answer_on_any_host(cluster: Cluster):

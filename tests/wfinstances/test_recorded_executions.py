@@ -19,7 +19,7 @@ from gateway.proof import LogProof, verdict, witness
 from infra.postgres.store import open_store
 from tests.wfinstances.conftest import WORKSPACE, Published
 
-pytestmark = [pytest.mark.xdist_group("wfinstances"), pytest.mark.timeout(180)]
+pytestmark = pytest.mark.timeout(180)
 
 
 @pytest.fixture
