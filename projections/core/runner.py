@@ -27,8 +27,7 @@ LOUD: Final = 10
 MAX_BACKOFF: Final = 5.0
 """Seconds."""
 PAUSE: Final = 0.02
-PAUSE_EACH: Final = 0.0005
-"""Seconds to rest after a small batch, for each event in it: a busy log takes few commits, a calm one none too late."""
+"""Seconds to rest after a small batch: a busy log takes few commits. Whoever waits for a position ends the rest."""
 INDEX_TRIES: Final = 3
 
 
@@ -125,9 +124,9 @@ class Runner:
         self.error = text
 
     def _pause(self) -> float:
-        """Seconds to let events gather: none while catching up or when few came, more when many come all the time."""
+        """Seconds to let events gather: none while catching up."""
         moved, self._moved_from = self.build.cursor - self._moved_from, self.build.cursor
-        return 0.0 if moved >= self._batch // 2 else min(moved * PAUSE_EACH, PAUSE)
+        return 0.0 if moved >= self._batch // 2 or not moved else PAUSE
 
     async def _work(self) -> bool:
         """One step, or what is due once everything is folded. False: nothing to do."""
