@@ -135,9 +135,10 @@ class Draft:
 
     def record(self, base: str, number: int, message: Message, event: Any, name: str, schema: int) -> str:
         """Add one event; returns its id."""
-        return self._event(f"{base}{number:04x}", name, schema, _encode(event), message, None)
+        return self.add(f"{base}{number:04x}", name, schema, _encode(event), message, None)
 
-    def _event(self, id: str, name: str, schema: int, data: bytes, message: Message, meta: bytes | None) -> str:
+    def add(self, id: str, name: str, schema: int, data: bytes, message: Message, meta: bytes | None) -> str:
+        """Add one event as it will be stored; returns its id."""
         cell = self.cell
         version = self.version + 1
         cause = message.causation or message.id
@@ -208,7 +209,8 @@ def decide_into(draft: Draft, work: Work, words: Vocabulary) -> None:
         draft.consume(work, "handled", None)
         return
     try:
-        outputs = kind.decide(cell.state, message) if _decode(kind, message, work) else ()
+        known_to_kind = message.data is not None or _decode(kind, message)
+        outputs = kind.decide(cell.state, message) if known_to_kind else ()
     except Refused as refused:
         _refuse(draft, work, refused)
         return
@@ -231,14 +233,15 @@ def decide_into(draft: Draft, work: Work, words: Vocabulary) -> None:
         cls = out.__class__
         known = event_types.get(cls)
         if known is not None:
-            id = draft.record(base, number, message, out, known[0], known[1])
+            id = f"{base}{number:04x}"
+            draft.add(id, known[0], known[1], _encode(out), message, None)
             first = first or id
             cell.state = evolve(cell.state, out)
             number += 1
         elif cls is Reply:
             reply = _encode(out.data)
         elif cls is Raw:
-            id = draft._event(out.id or f"{base}{number:04x}", out.type, out.schema, out.data, message, out.meta)
+            id = draft.add(out.id or f"{base}{number:04x}", out.type, out.schema, out.data, message, out.meta)
             first = first or id
             cell.state = evolve(cell.state, out)
             number += 1
@@ -254,8 +257,15 @@ def decide_into(draft: Draft, work: Work, words: Vocabulary) -> None:
         base = first[:32] if " " not in first else derived(cell.address, message.id, message.time)
         if not cell.withheld:
             for out in later:
-                _add(draft, out, f"{base}{number:04x}", message, first, words)
+                id = f"{base}{number:04x}"
                 number += 1
+                if out.__class__ is Tell:
+                    # By far the most frequent one.
+                    to, data = out.to, out.data
+                    name, schema = (out.type, out.schema) if out.type else _name(data, words.messages)
+                    draft.send(id, to, receiver(cell.tenant, to), name, schema, _body(data), message, first)
+                else:
+                    _add(draft, out, id, message, first, words)
             if wanted is not None:
                 data = _encode(Replied(wanted, cell.address, msgspec.Raw(reply) if reply is not None else None))
                 partition = partition_of(cell.tenant, message.sender)
@@ -263,10 +273,8 @@ def decide_into(draft: Draft, work: Work, words: Vocabulary) -> None:
     draft.consume(work, "handled", reply)
 
 
-def _decode(kind: Kind, message: Message, work: Work) -> bool:
+def _decode(kind: Kind, message: Message) -> bool:
     """Give the message its typed data. False: a message of the kernel this kind does not care for."""
-    if message.data is not None:
-        return True
     decode = kind.messages.decoder(message.type, message.schema)
     if decode is None:
         if kind.accepts_any:
@@ -314,14 +322,8 @@ def _is_actor(sender: str) -> bool:
 
 
 def _add(draft: Draft, out: Any, id: str, message: Message, first: str, words: Vocabulary) -> None:
-    """One output that is not an event: a tell, an ask, an effect, a timer."""
+    """One output that is neither event nor tell: an ask, an effect, a timer."""
     cell = draft.cell
-    if out.__class__ is Tell:
-        # By far the most frequent one.
-        to, data = out.to, out.data
-        name, version = (out.type, out.schema) if out.type else _name(data, words.messages)
-        draft.send(id, to, receiver(cell.tenant, to), name, version, _body(data), message, first)
-        return
     match out:
         case Ask(to, data, ref, timeout, type_, schema):
             name, version = (type_, schema) if type_ else _name(data, words.messages)

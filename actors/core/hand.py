@@ -34,6 +34,9 @@ class Hand:
     """Marks and clears the message in hand. With `hang_after` seconds, a thread ends the process when one decision
     takes longer: the mark then names it, and the supervisor starts the host again."""
 
+    marks = True
+    """Whether it is of any use to call it."""
+
     def __init__(self, path: Path, hang_after: float = 0.0) -> None:
         self.path = path
         path.touch(mode=0o600)
@@ -97,6 +100,7 @@ class NoHand:
     """Marks nothing: for tests and for hosts without a directory of their own."""
 
     found: InHand | None = None
+    marks = False
 
     def take(self, tenant: str, address: str, message: str) -> None:
         """Do nothing."""

@@ -382,13 +382,14 @@ class Host:
         if self.supervision.poison and self.supervision.is_poison(cell, queue[0]):
             return
         draft = Draft(cell)
-        hand = self.hand
+        hand, marks = self.hand, self.hand.marks
         while queue and len(draft.works) < self.settings.batch:
             work = queue[0]
             if work.solo and draft.works:
                 break
             self.take(cell)
-            hand.take(cell.tenant, cell.address, work.message.id)
+            if marks:
+                hand.take(cell.tenant, cell.address, work.message.id)
             try:
                 decide_into(draft, work, self.words)
             except Exception as error:
