@@ -19,12 +19,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import gc
 import logging
 import os
 import signal
 import socket
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -147,6 +148,23 @@ def recorded(batch: Sequence[Append], appended: Appended) -> list[Event]:
     return events
 
 
+@contextlib.contextmanager
+def succession(path: Path, host_id: str) -> Generator[str | None]:
+    """Note which host lives in this directory; yields the id of the one before, if it is certainly gone."""
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield None  # another host lives here as well
+            return
+        file.seek(0)
+        previous = file.read().strip()
+        file.truncate(0)
+        file.write(host_id)
+        file.flush()
+        yield previous or None
+
+
 @contextlib.asynccontextmanager
 async def running(options: Options) -> AsyncGenerator[Server]:
     """A host that serves, until the block is left: it then hands over and stops. Raises StoreUnavailable and others."""
@@ -165,6 +183,9 @@ async def running(options: Options) -> AsyncGenerator[Server]:
         if options.data is not None:
             options.data.mkdir(parents=True, exist_ok=True)
             hand = stack.enter_context(Hand(options.data / "in-hand", options.hang_after))
+            if (previous := stack.enter_context(succession(options.data / "host-id", host_id))) is not None:
+                # It died here and cannot say so itself: nobody has to wait for its lease to run out.
+                await store.leave(previous)
         info = msgspec.json.encode({"pid": os.getpid(), "machine": socket.gethostname()})
         host = Host(store, options.plugin, host_id=host_id, hand=hand, info=info)
         client = Client(bus, host)
