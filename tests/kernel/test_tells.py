@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from actors import Kind, Plugin, Tell
+from actors import Kind, Message, Plugin, Tell
 from infra.memory.system import System, run_system
 from tests.kernel.counter import Add, Added, Burst, Pass, Question, counter, plugin
 
@@ -31,8 +31,8 @@ def test_tells_from_one_sender_to_one_receiver_keep_their_order() -> None:
     class Marks(msgspec.Struct):
         seen: list[int] = []
 
-    def decide(state: Marks, message: object) -> list[object]:
-        match message.data:  # type: ignore[attr-defined]
+    def decide(state: Marks, message: Message) -> list[object]:
+        match message.data:
             case Go(start):
                 return [Tell("marks/r", Mark(start + i)) for i in range(10)]
             case Mark(n):
