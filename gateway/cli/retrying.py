@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from events.errors import Unavailable
+from events.errors import Unavailable, Unserved
 from gateway.cli.http import NoServer
 
 T = TypeVar("T")
@@ -25,12 +25,15 @@ async def retrying(
 ) -> T:
     """Repeat while the server says "not now" or the answer is lost, for at most `patience` seconds.
 
-    That nobody listens is final until the server was `reached` once. Raises the last error.
+    That nobody listens is final until the server was `reached` once; that no host runs the actor's kind always is.
+    Raises the last error.
     """
     end, delay = now() + patience, 0.1
     while True:
         try:
             return await request()
+        except Unserved:
+            raise
         except Unavailable as error:
             reached = reached or not isinstance(error, NoServer)
             wait = max(delay, min(error.retry_after or 0.0, 10.0))
