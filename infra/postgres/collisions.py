@@ -51,8 +51,8 @@ def _are_independent(batch: Sequence[Append]) -> bool:
             rest += [e.id for e in a.effects]
         if a.changes:
             rest += {c.id for c in a.changes}.difference(e.id for e in a.effects)
-        if a.fork_of:
-            return len(batch) == 1
+        if a.fork_of and len(batch) > 1:
+            return False
     return len(set(rest)) == len(rest)
 
 

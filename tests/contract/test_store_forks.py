@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from events.store import EventStore, Snapshot, Status
+from events.store import EventStore, NewEffect, Snapshot, Status
 from tests.contract.store_harness import TENANT, event, put, statuses, write
 
 W, CONFLICT = Status.WRITTEN, Status.CONFLICT
@@ -74,3 +74,10 @@ async def test_a_fork_sees_what_its_batch_wrote_before_it(store: EventStore) -> 
     batch = [write("a/1", 0, 2), write("a/2", 2, 1, fork_of=("a/1", 2)), write("a/3", 3, 1, fork_of=("a/2", 3))]
     assert statuses(await store.append(batch)) == [W, W, W]
     assert [e.version for e in await store.read_stream(TENANT, "a/3")] == [1, 2, 3, 4]
+
+
+async def test_a_fork_that_names_an_effect_twice_is_not_written(store: EventStore) -> None:
+    fork = write("a/2", 0, 1, fork_of=("a/1", 0))
+    fork.effects = [NewEffect("e1", "http", "keyed", "k", b"{}", 7, "c", "k") for _ in range(2)]
+    assert statuses(await store.append([fork])) == [CONFLICT]
+    assert await store.effect("e1") is None
