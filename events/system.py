@@ -48,6 +48,21 @@ class DeadLettered(msgspec.Struct, frozen=True):
     reason: str
 
 
+class DeadLetterResolved(msgspec.Struct, frozen=True):
+    """A dead letter was dealt with: `retried` (its message was sent again and taken) or `dismissed`, by a person.
+
+    Stands in the tenant's `feed/dead-letters`. `letter` is the id of the `DeadLettered` event, `stream` and `message`
+    are where that stands and what it is about.
+    """
+
+    letter: str
+    stream: str
+    message: str
+    status: str
+    by: str
+    reason: str = ""
+
+
 class EffectUnknown(msgspec.Struct, frozen=True):
     """Nobody knows whether the effect happened: the host was lost between the call and its record."""
 
@@ -100,5 +115,5 @@ KERNEL_EVENTS = [
 ]
 """What may stand in any actor's stream; the kernel folds it, user code never sees it."""
 
-SYSTEM_EVENTS = [*KERNEL_EVENTS, DeadLettered, Routed]
+SYSTEM_EVENTS = [*KERNEL_EVENTS, DeadLettered, DeadLetterResolved, Routed]
 """Every event type that is not the users': no one from outside may publish one."""
