@@ -1,312 +1,63 @@
-"""The port to the log. One contract suite (`tests/contract/test_store.py`) runs against every adapter.
+"""The port to the log. One contract suite (`tests/contract`) runs against every adapter.
 
-What one handled message, or a batch of messages to the same actor, leads to is one `Append`: it is written whole or
-not at all. Appends of many actors travel together (group commit) and each has its own verdict.
+`events.append` says what an append is and what verdicts mean, `events.rows` what is read back; both are imported from
+here.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from enum import IntEnum
 from typing import Protocol
 
-import msgspec
-
+from events.append import (
+    Append,
+    Appended,
+    EffectChange,
+    Handled,
+    Mail,
+    MailKey,
+    NewEffect,
+    NewEvent,
+    NewTimer,
+    Status,
+    Verdict,
+)
 from events.envelope import Answer, Event
-
-
-class NewEvent(msgspec.Struct, gc=False):
-    """An event to be written: `Event` without what the log itself assigns (position, recorded_at).
-
-    `recorded_at` (microseconds) is for `bulk` alone: the time an imported event was first recorded.
-    """
-
-    id: str
-    type: str
-    schema: int
-    data: bytes
-    causation: str
-    correlation: str
-    hash: bytes
-    trace: str | None = None
-    meta: bytes | None = None
-    recorded_at: int | None = None
-
-
-class Handled(msgspec.Struct, gc=False):
-    """A message consumed by the append: the row of the message log that is also the inbox.
-
-    `id` (a UUID) is the guard: a second append that handles it is not written, its verdict brings the first answer.
-    `digest` (16 bytes) tells another body under the same id. `outcome` is handled, refused or skipped. `time` is the
-    message's own, in microseconds. `upto` is how many of the append's events there were once this message was decided
-    (None: all of them); it gives the version and position its answer names.
-    """
-
-    id: str
-    digest: bytes
-    type: str
-    schema: int
-    data: bytes
-    sender: str
-    time: int
-    causation: str
-    correlation: str
-    outcome: str = "handled"
-    answer: bytes | None = None
-    upto: int | None = None
-
-
-class Mail(msgspec.Struct, gc=False):
-    """A tell on its way: a durable row in the receiver's mailbox until the receiver's append consumes it.
-
-    Its place (partition, position, ordinal) orders the mailbox: `position` is that of the first event of the append
-    that sent it (0 until `append` sets it on what it wrote; an append with mail has at least one event), `ordinal` its
-    place in that append.
-    """
-
-    partition: int
-    tenant: str
-    stream: str
-    ordinal: int
-    id: str
-    type: str
-    schema: int
-    data: bytes
-    sender: str
-    time: int
-    causation: str
-    correlation: str
-    trace: str | None = None
-    meta: bytes | None = None
-    position: int = 0
-
-
-class MailKey(msgspec.Struct, frozen=True, gc=False):
-    """The place of a mailbox row."""
-
-    partition: int
-    position: int
-    ordinal: int
-
-
-class NewEffect(msgspec.Struct, gc=False):
-    """An effect asked for: a row of the ledger, open until its outcome is delivered to the actor.
-
-    `effect_class` is pure, idempotent, keyed or irreversible; `key` goes to the outside with every attempt.
-    """
-
-    id: str
-    kind: str
-    effect_class: str
-    key: str
-    data: bytes
-    time: int
-    causation: str
-    correlation: str
-    trace: str | None = None
-
-
-class EffectChange(msgspec.Struct, gc=False):
-    """What became of an effect: `started` (recorded before an irreversible call), `succeeded`, `failed`, `unknown`,
-    `cancelled`.
-
-    `attempt` is `epoch.n`, unique without a commit of its own. `delivered` says that this same append also handles the
-    outcome. Guard: an effect that is settled and delivered changes no more, except unknown → succeeded or failed.
-    """
-
-    id: str
-    status: str
-    attempt: str
-    outcome: bytes | None = None
-    delivered: bool = False
-
-
-class Effect(msgspec.Struct, frozen=True, gc=False):
-    """A row of the effect ledger."""
-
-    id: str
-    tenant: str
-    stream: str
-    partition: int
-    kind: str
-    effect_class: str
-    key: str
-    data: bytes
-    time: int
-    causation: str
-    correlation: str
-    trace: str | None
-    status: str
-    attempt: str
-    outcome: bytes | None
-    delivered: bool
-
-
-class NewTimer(msgspec.Struct, gc=False):
-    """A message the actor sends itself at `due` (microseconds). A timer of the same name replaces the one before."""
-
-    name: str
-    id: str
-    due: int
-    type: str
-    schema: int
-    data: bytes
-    causation: str
-    correlation: str
-
-
-class Timer(msgspec.Struct, frozen=True, gc=False):
-    """A pending timer."""
-
-    tenant: str
-    stream: str
-    partition: int
-    name: str
-    id: str
-    due: int
-    type: str
-    schema: int
-    data: bytes
-    causation: str
-    correlation: str
-
-
-class Append(msgspec.Struct, gc=False):
-    """One all-or-nothing write by one actor.
-
-    `expected` is the stream's version before. `epoch` fences it: it must be the partition's, or None for streams that
-    are guarded by their version alone (imports, foreign libraries). A batch holds at most one append per stream.
-    `mail` are the tells sent, `taken` the mailbox rows consumed, `fired` the (name, id) of timers consumed,
-    `cancelled` the names of timers dropped. Every guard that fails makes the whole append not written.
-    """
-
-    tenant: str
-    stream: str
-    partition: int
-    epoch: int | None
-    expected: int
-    events: Sequence[NewEvent] = ()
-    handled: Sequence[Handled] = ()
-    mail: Sequence[Mail] = ()
-    taken: Sequence[MailKey] = ()
-    effects: Sequence[NewEffect] = ()
-    changes: Sequence[EffectChange] = ()
-    timers: Sequence[NewTimer] = ()
-    fired: Sequence[tuple[str, str]] = ()
-    cancelled: Sequence[str] = ()
-    fork_of: tuple[str, int] | None = None
-    """(source stream, version): this append begins a fork. The stream must not exist, `expected` is that version, and
-    the source must have reached it; from then on reads of the fork go through the source up to that version."""
-
-
-class Status(IntEnum):
-    """What happened to one append. Only `WRITTEN` may be acknowledged."""
-
-    WRITTEN = 0
-    FENCED = 1
-    """The partition has another epoch: this host no longer owns it and must stay silent."""
-    DUPLICATE = 2
-    """A message it handles was handled before; `first` is the answer it got."""
-    KEY_REUSED = 3
-    """A message it handles was handled before with another body."""
-    GONE = 4
-    """A mailbox row, timer or open effect it consumes is no longer there: it was consumed before."""
-    CONFLICT = 5
-    """The stream is not at the expected version, or had an append in this batch already; or the append contradicts
-    itself or the ledger: a message or row named twice, an effect id that was used, a fork of what is not there."""
-
-
-class Verdict(msgspec.Struct, frozen=True, gc=False):
-    """`position` is that of the append's first event when it is written and has one, else the head of the log.
-
-    `message` and `first` are set for DUPLICATE and KEY_REUSED: which message, and what it was answered the first time.
-    """
-
-    status: Status
-    position: int
-    message: str | None = None
-    first: Answer | None = None
-
-
-class Appended(msgspec.Struct, frozen=True):
-    """The outcome of a batch: its verdicts in order, the head of the log before and after it, and its time (µs).
-
-    Positions `before + 1` … `head` are exactly the events of this batch, in batch order.
-    """
-
-    verdicts: list[Verdict]
-    before: int
-    head: int
-    recorded_at: int
-
-
-class Snapshot(msgspec.Struct, frozen=True, gc=False):
-    """A disposable shortcut: the state at `version`, valid only for the fold (state schema and code) that made it."""
-
-    tenant: str
-    stream: str
-    version: int
-    fold: str
-    state: bytes
-
-
-class StateHash(msgspec.Struct, frozen=True, gc=False):
-    """What the state was when it was live, to hold a later refold against. Kept when the code changes."""
-
-    tenant: str
-    stream: str
-    version: int
-    hash: bytes
-    fold: str
-
-
-class Loaded(msgspec.Struct, gc=False):
-    """What an activation needs: the newest matching snapshot and the events after it.
-
-    `events` are (version, type, schema, data) in order of version; `version` and `hash` are the stream's head (0 and
-    GENESIS for a stream that does not exist yet).
-    """
-
-    version: int
-    hash: bytes
-    snapshot: Snapshot | None
-    events: Sequence[tuple[int, str, int, bytes]]
-
-
-class HandledMessage(msgspec.Struct, frozen=True, gc=False):
-    """A row of the message log: the message, what came of it, and the stream's version after it."""
-
-    tenant: str
-    stream: str
-    id: str
-    type: str
-    schema: int
-    data: bytes
-    sender: str
-    time: int
-    causation: str
-    correlation: str
-    outcome: str
-    answer: bytes | None
-    version: int
-    position: int
-
-
-class HostRow(msgspec.Struct, frozen=True, gc=False):
-    """A host as the store sees it. `alive` is judged by the store's own clock."""
-
-    id: str
-    alive: bool
-    started_at: int
-    info: bytes
-
-
-class Lease(msgspec.Struct, frozen=True, gc=False):
-    """Who owns a partition (None: nobody), and under which epoch."""
-
-    partition: int
-    owner: str | None
-    epoch: int
+from events.rows import (
+    Effect,
+    Epoch,
+    HandledMessage,
+    HostRow,
+    Lease,
+    Loaded,
+    Snapshot,
+    StateHash,
+    Timer,
+)
+
+__all__ = [
+    "Append",
+    "Appended",
+    "Effect",
+    "EffectChange",
+    "Epoch",
+    "EventStore",
+    "Handled",
+    "HandledMessage",
+    "HostRow",
+    "Lease",
+    "Loaded",
+    "Mail",
+    "MailKey",
+    "NewEffect",
+    "NewEvent",
+    "NewTimer",
+    "Snapshot",
+    "StateHash",
+    "Status",
+    "Timer",
+    "Verdict",
+]
 
 
 class EventStore(Protocol):
@@ -417,6 +168,13 @@ class EventStore(Protocol):
 
     async def claim(self, host: str, partitions: Sequence[int]) -> dict[int, int]:
         """Take partitions that nobody alive owns; returns those taken with their new epochs. Ordered with appends."""
+        ...
+
+    async def epochs(self, partition: int | None = None) -> list[Epoch]:
+        """Every claim there ever was, of one partition or of all, in order of (partition, epoch). Epochs begin with 1.
+
+        Written by `claim` itself, ordered with appends. With them `events.epochs` shows that no writers overlapped.
+        """
         ...
 
     async def release(self, host: str, partitions: Sequence[int]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from events.errors import NotOwned
-from events.store import HostRow, Lease
+from events.store import Epoch, HostRow, Lease
 from infra.memory.store_tables import Tables
 
 
@@ -55,7 +55,13 @@ class Leases:
                 tables.owners[n] = host
                 tables.epochs[n] += 1
                 taken[n] = tables.epochs[n]
+                tables.claims[n].append(Epoch(n, taken[n], host, len(tables.log), now))
         return taken
+
+    async def epochs(self, partition: int | None = None) -> list[Epoch]:
+        """Every claim there ever was."""
+        claims = self._tables.claims
+        return [e for n in (range(len(claims)) if partition is None else [partition]) for e in claims[n]]
 
     async def release(self, host: str, partitions: Sequence[int]) -> None:
         """Give partitions back."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from events.address import PARTITIONS
 from events.envelope import Answer, Event
-from events.store import Effect, Handled, Mail, Snapshot, StateHash, Timer
+from events.store import Effect, Epoch, Handled, Mail, Snapshot, StateHash, Timer
 
 StreamKey = tuple[str, str]
 """(tenant, stream)"""
@@ -39,8 +39,8 @@ class Tables:
     """All rows. Invariant: `log[n].position == n + 1`."""
 
     __slots__ = (
-        "effects", "epochs", "forks", "log", "mailbox", "messages", "messages_of", "open_effects", "order", "owners",
-        "recorded_at", "snapshots", "state_hashes", "streams", "strikes", "timers", "timers_due", "waiting",
+        "claims", "effects", "epochs", "forks", "log", "mailbox", "messages", "messages_of", "open_effects", "order",
+        "owners", "recorded_at", "snapshots", "state_hashes", "streams", "strikes", "timers", "timers_due", "waiting",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -62,6 +62,7 @@ class Tables:
         self.state_hashes: dict[StreamKey, dict[int, StateHash]] = {}
         self.owners: list[str | None] = [None] * PARTITIONS
         self.epochs = [0] * PARTITIONS
+        self.claims: list[list[Epoch]] = [[] for _ in range(PARTITIONS)]
         self.strikes: dict[tuple[str, str, str], int] = {}
 
     # -- mailboxes

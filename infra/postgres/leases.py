@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from events.errors import NotOwned
-from events.store import HostRow, Lease
+from events.store import Epoch, HostRow, Lease
 from infra.postgres.connection import Connection
 
 _KEPT = 3600 * 1_000_000  # a host that has been dead this long is forgotten
@@ -22,6 +22,9 @@ update thespis.hosts set beat_at = thespis.now_us() where id = $1 and beat_at + 
 _HOSTS = "select id, beat_at + ttl > thespis.now_us(), started_at, info from thespis.hosts order by id"
 _LEASES = "select partition, owner, epoch from thespis.partitions order by partition"
 _CLAIM = "select partition, epoch from thespis.claim($1, $2)"
+_EPOCHS = """
+select partition, epoch, owner, position, claimed_at from thespis.epochs
+ where $1::int is null or partition = $1 order by partition, epoch"""
 _RELEASE = "update thespis.partitions set owner = null where owner = $1 and partition = any($2::int[])"
 _LEAVE = """
 with disowned as (update thespis.partitions set owner = null where owner = $1)
@@ -56,6 +59,12 @@ async def claim(connection: Connection, host: str, partitions: Sequence[int]) ->
     if any(partition is None for partition, _ in rows):
         raise NotOwned(f"the lease of host {host} ran out", hint="join again")
     return dict(rows)
+
+
+async def epochs(connection: Connection, partition: int | None) -> list[Epoch]:
+    """Every claim there ever was."""
+    rows: list[Any] = await connection.fetch(_EPOCHS, partition)
+    return [Epoch(*row) for row in rows]
 
 
 async def release(connection: Connection, host: str, partitions: Sequence[int]) -> None:

@@ -16,6 +16,7 @@ from events.store import (
     Append,
     Appended,
     Effect,
+    Epoch,
     HandledMessage,
     HostRow,
     Lease,
@@ -218,6 +219,10 @@ class PostgresStore:
     async def claim(self, host: str, partitions: Sequence[int]) -> dict[int, int]:
         """Take partitions that nobody alive owns."""
         return await self._readers.run(lambda c: leases.claim(c, host, partitions))
+
+    async def epochs(self, partition: int | None = None) -> list[Epoch]:
+        """Every claim there ever was."""
+        return await self._readers.run(lambda c: leases.epochs(c, partition))
 
     async def release(self, host: str, partitions: Sequence[int]) -> None:
         """Give partitions back."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from msgspec.structs import replace
 
+from events.epochs import Reigns
 from events.errors import NotOwned
 from events.store import EventStore, Status
-from tests.contract.store_harness import ALL, TENANT, Harness, statuses, write
+from tests.contract.store_harness import ALL, TENANT, Harness, put, statuses, write
 
 
 async def owners(store: EventStore, host: str) -> dict[int, tuple[str | None, int]]:
@@ -110,3 +112,38 @@ async def test_strikes_are_counted_by_message(store: EventStore) -> None:
     assert await store.strike(TENANT, "a/2", "m1", "x") == 1
     assert await store.strikes(TENANT, "a/1") == {"m1": 2, "m2": 1}
     assert await store.strikes(TENANT, "a/3") == {}
+
+
+async def test_every_claim_is_remembered_with_the_head_it_met(harness: Harness, store: EventStore) -> None:
+    assert await store.epochs() == []
+    await store.join("h1", 60, b"")
+    await store.claim("h1", [7, 9])
+    await put(store, write("a/1", 0, 3))
+    await store.release("h1", [9])
+    await store.claim("h1", [9])
+    await store.claim("h1", [9])
+    claims = await store.epochs()
+    assert [(e.partition, e.epoch, e.owner, e.position) for e in claims] == [
+        (7, 1, "h1", 0), (9, 1, "h1", 0), (9, 2, "h1", 3),
+    ]  # fmt: skip
+    assert 0 < claims[0].claimed_at <= claims[2].claimed_at
+    assert await store.epochs(9) == claims[1:]
+    assert await store.epochs(3) == []
+
+
+async def test_the_claims_show_that_no_two_epochs_overlapped(store: EventStore) -> None:
+    for epoch in (1, 2, 3):
+        await store.join(f"h{epoch}", 60, b"")
+        await store.claim(f"h{epoch}", ALL)
+        await put(store, *(write(f"a/{n}", epoch - 1, epoch=epoch) for n in range(5)))
+        await store.leave(f"h{epoch}")
+    await put(store, write("import/1", 0))
+    reigns = Reigns(await store.epochs())
+    events = await store.read(0, 100)
+    assert reigns.faults == []
+    assert [reigns.fault(event) for event in events] == [None] * 16
+    early, late = replace(events[0], epoch=2), replace(events[-2], epoch=1)
+    assert "claimed only at 5" in (reigns.fault(early) or "")
+    assert "ended at 5" in (reigns.fault(late) or "")
+    assert "nobody claimed" in (reigns.fault(replace(late, epoch=4)) or "")
+    assert "follows epoch 1" in Reigns([e for e in await store.epochs(3) if e.epoch != 2]).faults[0]

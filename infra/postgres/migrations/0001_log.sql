@@ -154,6 +154,17 @@ create table thespis.partitions (
 ) with (fillfactor = 25);
 insert into thespis.partitions select n, null, 0 from generate_series(0, 63) n;
 
+-- Every claim of a partition, and the head of the log then: events under that epoch lie beyond it, and not beyond the
+-- next claim's.
+create table thespis.epochs (
+  partition  integer not null,
+  epoch      bigint  not null,
+  owner      text    collate "C" not null,
+  position   bigint  not null,
+  claimed_at bigint  not null,
+  primary key (partition, epoch)
+);
+
 -- Deaths of hosts with a message in hand.
 create table thespis.strikes (
   tenant  text    collate "C" not null,
@@ -443,7 +454,8 @@ begin
   statuses := thespis.check_heads(appends, alive);
 end $$;
 
--- Take those of the partitions that nobody alive owns. One row (null, null) when the claimer itself is not alive.
+-- Take those of the partitions that nobody alive owns, and remember it. One row (null, null) when the claimer itself is
+-- not alive.
 -- Hosts are locked first, so that nobody's lease is renewed or runs out while we look; then the log.
 create function thespis.claim(host text, wanted integer[]) returns table (partition integer, epoch bigint)
 language plpgsql volatile as $$
@@ -463,5 +475,8 @@ begin
       update thespis.partitions p set owner = host, epoch = p.epoch + 1
        where p.partition = any (wanted) and (p.owner is null or p.owner <> all (alive))
       returning p.partition, p.epoch)
-    select t.partition, t.epoch from taken t order by t.partition;
+    insert into thespis.epochs as e (partition, epoch, owner, position, claimed_at)
+    select t.partition, t.epoch, host, coalesce((select max(v.position) from thespis.events v), 0), thespis.now_us()
+      from taken t order by t.partition
+    returning e.partition, e.epoch;
 end $$;
