@@ -190,7 +190,7 @@ class Control:
 
         cell: Cell | None = host.cell(message.tenant, message.to, partition)
         assert cell is not None
-        host.enqueue(cell, make(message, done, **rows), front=True)
+        host.run_queue.enqueue(cell, make(message, done, **rows), front=True)
         return await future
 
     def _kind(self, address: str) -> Kind:

@@ -9,16 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 
 import msgspec
 
 from actors.core.appender import Appender
 from actors.core.cell import Cell, Work
 from actors.core.control import Control
-from actors.core.draft import Draft, Vocabulary, decide_into
+from actors.core.draft import Vocabulary
 from actors.core.effects import Effects
 from actors.core.fold import Folded
 from actors.core.hand import Hand, NoHand
@@ -30,6 +28,7 @@ from actors.core.memory import Memory
 from actors.core.ownership import Ownership
 from actors.core.port import ActorView, Done
 from actors.core.router import Router
+from actors.core.run_queue import RunQueue
 from actors.core.sources import Sources
 from actors.core.supervision import Supervision, parked
 from actors.core.timers import Timers
@@ -58,7 +57,7 @@ from events.store import (
     Mail,
     Status,
 )
-from events.system import SYSTEM_EVENTS, ActorParked, ActorResumed
+from events.system import SYSTEM_EVENTS
 
 log = logging.getLogger("thespis.host")
 
@@ -137,10 +136,8 @@ class Host:
         self.cells: dict[str, dict[str, Cell]] = {}
         self.listeners: list[Callable[[Sequence[Append], Appended], None]] = []
         self.hand = hand or NoHand()
-        self._run_queue: deque[Cell] = deque()
-        self._scheduled = False
         self._stopping = False
-        self.waiting_here = 0
+        self.run_queue = RunQueue(self)
         self._room: asyncio.Future[None] | None = None
         self.appender = Appender(store, self._on_batch)
         self.loader = Loader(store, self._on_loaded)
@@ -203,7 +200,7 @@ class Host:
     @property
     def waiting(self) -> int:
         """Messages waiting in memory."""
-        return self.waiting_here + self.supervision.resting
+        return self.run_queue.waiting + self.supervision.resting
 
     def serves(self, kind: str) -> bool:
         """Whether actors of that kind run here."""
@@ -233,14 +230,14 @@ class Host:
             done(problem)
             return
         if (cell.queue is not None and len(cell.queue) >= self.settings.queue_limit) or (
-            self.waiting_here >= self.settings.host_limit
+            self.run_queue.waiting >= self.settings.host_limit
         ):
             done(Busy(f"{message.to} has too many messages waiting", retry_after=0.5))
             return
         if cell.loaded and cell.parked is not None:
             done(parked(cell))
             return
-        self.enqueue(cell, Work(message, done))
+        self.run_queue.enqueue(cell, Work(message, done))
 
     async def ask(self, message: Message) -> Answer:
         """See `Actors.ask`."""
@@ -293,7 +290,7 @@ class Host:
         """See `Actors.resolve`."""
         return await self.control.resolve(tenant, effect, status, outcome, by, reason)
 
-    # -- cells and the run queue
+    # -- cells
 
     def cell(self, tenant: str, address: str, partition: int) -> Cell | None:
         """The actor's place in memory, made if need be; None when its kind does not run here."""
@@ -308,110 +305,6 @@ class Host:
             cell = cells[address] = Cell(tenant, address, kind, partition)
         return cell
 
-    def enqueue(self, cell: Cell, work: Work, *, front: bool = False) -> None:
-        """Let a message wait for its turn."""
-        queue = cell.queue
-        if queue is None:
-            queue = cell.queue = deque()
-        if front:
-            queue.appendleft(work)
-        else:
-            queue.append(work)
-        self.waiting_here += 1
-        self.make_ready(cell)
-
-    def requeue(self, cell: Cell, works: list[Work]) -> None:
-        """Let messages wait again, before all others."""
-        if not works:
-            return
-        queue = cell.queue
-        if queue is None:
-            queue = cell.queue = deque()
-        queue.extendleft(reversed(works))
-        self.waiting_here += len(works)
-        self.make_ready(cell)
-
-    def take(self, cell: Cell) -> Work:
-        """Remove the next message from the actor's queue."""
-        assert cell.queue
-        self.waiting_here -= 1
-        return cell.queue.popleft()
-
-    def make_ready(self, cell: Cell) -> None:
-        """Have the actor's queue looked at."""
-        if cell.busy or cell.ready:
-            return
-        cell.ready = True
-        self._run_queue.append(cell)
-        if not self._scheduled:
-            self._scheduled = True
-            asyncio.get_running_loop().call_soon(self._run)
-
-    def _run(self) -> None:
-        run_queue = self._run_queue
-        deadline = time.perf_counter() + 0.02
-        while run_queue:
-            cell = run_queue.popleft()
-            cell.ready = False
-            if cell.queue and not cell.busy:
-                try:
-                    self._step(cell)
-                except Exception as error:
-                    # A fault of the kernel itself: this actor starts afresh, everybody else goes on.
-                    log.critical("%s was dropped", cell.address, exc_info=error)
-                    self.supervision.drop(cell, ThespisError(f"{type(error).__name__}: {error}"))
-            if time.perf_counter() > deadline:
-                asyncio.get_running_loop().call_soon(self._run)
-                return
-        self._scheduled = False
-
-    def _step(self, cell: Cell) -> None:
-        queue = cell.queue
-        assert queue is not None
-        cell.used = self.memory.clock
-        if not cell.loaded:
-            self.loader.want(cell)
-            return
-        if cell.parked is not None and not isinstance(queue[0].note, ActorResumed):
-            self.supervision.turn_away(cell, lambda: parked(cell))
-            return
-        epoch = self.ownership.owned.get(cell.partition)
-        if epoch is None:
-            self.supervision.drop(cell, NotOwned(f"{cell.address} moved to another host"))
-            return
-        if self.supervision.poison and self.supervision.is_poison(cell, queue[0]):
-            return
-        draft = Draft(cell)
-        hand, marks = self.hand, self.hand.marks
-        while queue and len(draft.works) < self.settings.batch:
-            work = queue[0]
-            if work.solo and draft.works:
-                break
-            self.take(cell)
-            if marks:
-                hand.take(cell.tenant, cell.address, work.message.id)
-            try:
-                decide_into(draft, work, self.words)
-            except Exception as error:
-                hand.put()
-                self.supervision.failed(cell, [*draft.works, work], error)
-                return
-            if work.note is not None:
-                self._noted(cell, work.note)
-            if work.solo or work.note is not None:
-                break
-        hand.put()
-        cell.busy = True
-        self.appender.submit(draft.append(epoch), partial(self.verdicts.take, cell, draft))
-
-    def _noted(self, cell: Cell, note: object) -> None:
-        if isinstance(note, ActorParked):
-            cell.parked = note
-        elif isinstance(note, ActorResumed):
-            cell.parked = None
-            cell.skip = note.skipped
-            self.supervision.leave_to_store(cell)
-
     def _on_batch(self, batch: Sequence[Append], appended: Appended) -> None:
         mails: list[Mail] = []
         for append, verdict in zip(batch, appended.verdicts, strict=True):
@@ -420,7 +313,7 @@ class Host:
                     mail.position = verdict.position
                 mails += append.mail
         self.mailroom.committed(appended.before, appended.head, mails)
-        if self._room is not None and self.waiting_here < self.settings.host_limit // 2:
+        if self._room is not None and self.run_queue.waiting < self.settings.host_limit // 2:
             self._room.set_result(None)
             self._room = None
         if self.routers:
@@ -468,7 +361,7 @@ class Host:
             cell.hashed = cell.snapped
             cell.loaded = True
             cell.used = self.memory.clock
-            self.make_ready(cell)
+            self.run_queue.make_ready(cell)
             return
         if isinstance(error, ThespisError) or loaded is None:
             log.error("%s stays unserved: %s", cell.address, error)
@@ -480,11 +373,11 @@ class Host:
         cell.hash = loaded.hash
         cell.loaded = True
         if cell.queue:
-            work = self.take(cell)
+            work = self.run_queue.take(cell)
             self.supervision.park(cell, work, "its history cannot be folded", f"{type(error).__name__}: {error}")
 
     def _wait_for_room(self) -> asyncio.Future[None] | None:
-        if self.waiting_here < self.settings.host_limit // 2:
+        if self.run_queue.waiting < self.settings.host_limit // 2:
             return None
         if self._room is None:
             self._room = asyncio.get_running_loop().create_future()

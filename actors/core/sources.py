@@ -44,14 +44,14 @@ class Sources:
             cell.backlog = last or MailKey(mail.partition, 0, 0)
             cell.seen = key
             return
-        self._host.enqueue(cell, Work(_message(mail), mail=key))
+        self._host.run_queue.enqueue(cell, Work(_message(mail), mail=key))
 
     def take_backlog(self, cell: Cell, mails: Sequence[Mail]) -> MailKey | None:
         """Enqueue tells that waited in the store only; returns the place of the last one."""
         key: MailKey | None = None
         for mail in mails:
             key = MailKey(mail.partition, mail.position, mail.ordinal)
-            self._host.enqueue(cell, Work(_message(mail), mail=key))
+            self._host.run_queue.enqueue(cell, Work(_message(mail), mail=key))
         return key
 
     def fire(self, timer: Timer) -> None:
@@ -64,7 +64,7 @@ class Sources:
             timer.id, timer.type, timer.stream, timer.tenant, timer.data, timer.stream, at, timer.causation,
             timer.correlation, schema=timer.schema,
         )  # fmt: skip
-        self._host.enqueue(cell, Work(message, timer=(timer.name, timer.id)))
+        self._host.run_queue.enqueue(cell, Work(message, timer=(timer.name, timer.id)))
 
     def settle(self, effect: Effect, outcome: Outcome, change: EffectChange, note: object) -> None:
         """An effect has an outcome."""
@@ -76,7 +76,7 @@ class Sources:
             _encode(outcome), f"effect:{effect.kind}", self._host.now(), effect.causation, effect.correlation,
             trace=effect.trace,
         )  # fmt: skip
-        self._host.enqueue(cell, Work(message, change=change, note=note))
+        self._host.run_queue.enqueue(cell, Work(message, change=change, note=note))
 
     async def record(self, effect: Effect, change: EffectChange) -> bool:
         """Append a bare change of the ledger; says whether it was written."""

@@ -66,7 +66,7 @@ class Supervision:
     def _again(self, cell: Cell, works: list[Work]) -> None:
         cell.busy = False
         self.resting -= len(works)
-        self._host.requeue(cell, works)
+        self._host.run_queue.requeue(cell, works)
 
     def is_poison(self, cell: Cell, work: Work) -> bool:
         """Whether this message took down too many hosts; its actor is then parked and the message set aside."""
@@ -74,7 +74,7 @@ class Supervision:
         if deaths < self._host.settings.deaths or work.message.id != message or cell.skip == message:
             return False
         del self.poison[cell.tenant, cell.address]
-        self._host.take(cell)
+        self._host.run_queue.take(cell)
         work.attempts = deaths
         self.park(cell, work, "it takes down the process that handles it", f"{deaths} hosts died")
         return True
@@ -104,14 +104,14 @@ class Supervision:
         queue, cell.queue = cell.queue, None
         cell.backlog = cell.seen = None
         for work in queue or ():
-            self._host.waiting_here -= 1
+            self._host.run_queue.waiting -= 1
             self.answer(work, error())
 
     def leave_to_store(self, cell: Cell) -> None:
         """Tells that wait in the store are older than those that came into memory meanwhile: take all from there."""
         for work in [work for work in cell.queue or () if work.mail is not None]:
             cast("deque[Work]", cell.queue).remove(work)
-            self._host.waiting_here -= 1
+            self._host.run_queue.waiting -= 1
         cell.backlog = MailKey(cell.partition, 0, 0)
 
     def answer(self, work: Work, error: ThespisError) -> None:

@@ -42,14 +42,14 @@ class Verdicts:
             host.ownership.fenced(cell.partition)
             host.mailroom.lost([cell.partition])
             host.timers.lost([cell.partition])
-            host.requeue(cell, draft.works)
+            host.run_queue.requeue(cell, draft.works)
             host.supervision.drop(cell, NotOwned(f"{cell.address} moved to another host"))
             return
         else:
             cell.unload()
             self._not_written(cell, draft, verdict)
         if cell.queue:
-            host.make_ready(cell)
+            host.run_queue.make_ready(cell)
         elif cell.backlog is not None:
             host.memory.refill(cell)
 
@@ -62,7 +62,7 @@ class Verdicts:
             if len(works) > 1:
                 for work in works:
                     work.solo = True
-                host.requeue(cell, works)
+                host.run_queue.requeue(cell, works)
             else:
                 host.supervision.failed(cell, works, failure)
             return
@@ -75,7 +75,7 @@ class Verdicts:
         else:
             # The outcome is open: the inbox decides when each is handled again. What it opened is in the store alone.
             cell.uncertain = True
-        host.requeue(cell, works)
+        host.run_queue.requeue(cell, works)
 
     def _written(self, cell: Cell, draft: Draft, position: int, appended: Appended) -> None:
         host = self._host
@@ -126,7 +126,7 @@ class Verdicts:
             if works[0].conflicts > MAX_CONFLICTS:
                 host.supervision.failed(cell, works[:1], Conflict(f"{cell.address} never is where it was read"))
                 works = works[1:]
-            host.requeue(cell, works)
+            host.run_queue.requeue(cell, works)
             return
         work = works[0]
         if verdict.status is Status.KEY_REUSED or verdict.first is not None:
@@ -164,9 +164,9 @@ class Verdicts:
             for work in rest:
                 work.solo = True
         cell.busy = False
-        host.requeue(cell, rest)
+        host.run_queue.requeue(cell, rest)
         if cell.queue:
-            host.make_ready(cell)
+            host.run_queue.make_ready(cell)
 
     def _discard_mail(self, cell: Cell, key: MailKey) -> None:
         """The message came by another way before; its row has no more to say."""
@@ -180,4 +180,4 @@ class Verdicts:
     def _free(self, cell: Cell) -> None:
         cell.busy = False
         if cell.queue:
-            self._host.make_ready(cell)
+            self._host.run_queue.make_ready(cell)
