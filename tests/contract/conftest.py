@@ -5,6 +5,10 @@ from collections.abc import AsyncIterator
 import pytest
 
 from events.store import EventStore
+from infra.memory.projections import MemoryReadModels
+from infra.postgres.migrate import migrate
+from infra.postgres.projections import open_read_models
+from projections import ReadModelStore
 from tests.contract.store_harness import Harness, Memory, Postgres
 
 
@@ -26,3 +30,14 @@ async def harness(log_dsn: str | None) -> AsyncIterator[Harness]:
 async def store(harness: Harness) -> EventStore:
     """The log as one host sees it."""
     return await harness.open()
+
+
+@pytest.fixture
+async def read_models(log_dsn: str | None) -> AsyncIterator[ReadModelStore]:
+    """An adapter of the read models, every test once with each."""
+    if log_dsn is None:
+        yield MemoryReadModels()
+        return
+    await migrate(log_dsn)
+    async with open_read_models(log_dsn, folders=2, readers=1) as (_, models):
+        yield models
