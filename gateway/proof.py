@@ -20,6 +20,10 @@ PAGE = 5000
 SHOWN = 10
 """Faults a check remembers; it counts them all."""
 
+LOST, DOUBLED, REORDERED, REPEATED = "lost", "doubled", "reordered", "repeated"
+"""What a fault comes to: something that was promised is not there, or twice there, or not where it belongs; or a call to
+the world was made again that must not be."""
+
 
 class Check(msgspec.Struct):
     """A statement about the log, how much it was held against, and where it does not hold."""
@@ -27,6 +31,8 @@ class Check(msgspec.Struct):
     statement: str
     over: str = ""
     """What was looked at, in words and figures."""
+    figure: str = LOST
+    """What each of its faults counts as."""
     faults: list[str] = []
     count: int = 0
 
@@ -70,12 +76,12 @@ class LogProof:
     """What must hold of any log: order, gaplessness, chains, and causes before effects. Keeps 200 B per event."""
 
     def __init__(self) -> None:
-        self._positions = Check("positions are gapless and in order")
-        self._versions = Check("versions of every stream are gapless")
+        self._positions = Check("positions are gapless and in order", figure=REORDERED)
+        self._versions = Check("versions of every stream are gapless", figure=REORDERED)
         self._chains = Check("the hash chain of every stream is intact")
-        self._ids = Check("no event is recorded twice")
-        self._causes = Check("every cause comes before what it caused")
-        self._order = Check("tells of one sender to one receiver were handled in the order decided")
+        self._ids = Check("no event is recorded twice", figure=DOUBLED)
+        self._causes = Check("every cause comes before what it caused", figure=REORDERED)
+        self._order = Check("tells of one sender to one receiver were handled in the order decided", figure=REORDERED)
         self._head = 0
         self._streams: dict[tuple[str, str], tuple[int, bytes]] = {}
         self._seen: dict[str, _Seen] = {}
