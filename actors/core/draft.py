@@ -171,6 +171,22 @@ class Draft:
         self.mail = _and(self.mail, mail)
         self.ordinal += 1
 
+    def wind(self, timer: NewTimer) -> None:
+        """Set a timer. An append drops timers before it sets any, and sets each name once: the last word counts."""
+        self.timers = _and([known for known in self.timers if known.name != timer.name], timer)
+
+    def unwind(self, name: str) -> None:
+        """Drop a timer, and one of that name that an earlier message of the same draft wound."""
+        self.timers = [known for known in self.timers if known.name != name]
+        self.cancelled = _and(self.cancelled, name)
+
+    def overtook(self, work: Work) -> bool:
+        """Whether this is a timer that an earlier message of the draft replaced or dropped: the log is to judge it."""
+        if work.timer is None:
+            return False
+        name = work.timer[0]
+        return name in self.cancelled or any(timer.name == name for timer in self.timers)
+
     def consume(self, work: Work, outcome: str, answer: bytes | None) -> None:
         """Add the message itself and the row it came from."""
         message = work.message
@@ -332,9 +348,8 @@ def _add(draft: Draft, out: Any, id: str, message: Message, first: str, words: V
             if timeout is not None:
                 due = message.time + int(timeout * 1_000_000)
                 late = _encode(TimedOut(ref, to))
-                draft.timers = _and(
-                    draft.timers,
-                    NewTimer(f"ask:{ref}", id, due, "TimedOut", 1, late, first, message.correlation or message.id),
+                draft.wind(
+                    NewTimer(f"ask:{ref}", id, due, "TimedOut", 1, late, first, message.correlation or message.id)
                 )
         case Effect(kind, data, ref, key):
             effect_class = words.effects.get(kind)
@@ -352,12 +367,11 @@ def _add(draft: Draft, out: Any, id: str, message: Message, first: str, words: V
                 raise BadDefinition(f"{cell.address}: Schedule({name!r}) needs either after or at")
             due = at if at is not None else message.time + int((after or 0.0) * 1_000_000)
             type_name, version = (type_, 1) if type_ else _name(data, words.messages)
-            draft.timers = _and(
-                draft.timers,
-                NewTimer(name, id, due, type_name, version, _body(data), first, message.correlation or message.id),
+            draft.wind(
+                NewTimer(name, id, due, type_name, version, _body(data), first, message.correlation or message.id)
             )
         case Cancel(name):
-            draft.cancelled = _and(draft.cancelled, name)
+            draft.unwind(name)
         case _:
             raise BadDefinition(
                 f"{cell.kind.name}: decide returned {type(out).__name__}, no event of its own and no output",

@@ -112,7 +112,7 @@ class RunQueue:
         hand, marks = host.hand, host.hand.marks
         while queue and len(draft.works) < host.settings.batch:
             work = queue[0]
-            if work.solo and draft.works:
+            if draft.works and (work.solo or draft.overtook(work)):
                 break
             self.take(cell)
             if marks:

@@ -93,6 +93,8 @@ class Verdicts:
                 host.effects.closed(work.change.id)
             if work.note is not None:
                 host.memory.noted(cell, work.note)
+        for name in draft.cancelled:
+            host.timers.drop(cell.tenant, cell.address, name)
         for timer in draft.timers:
             host.timers.set(
                 Timer(
@@ -100,8 +102,6 @@ class Verdicts:
                     timer.schema, timer.data, timer.causation, timer.correlation,
                 )
             )  # fmt: skip
-        for name in draft.cancelled:
-            host.timers.drop(cell.tenant, cell.address, name)
         for new in draft.effects:
             host.effects.opened(
                 Effect(

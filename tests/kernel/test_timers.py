@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from infra.memory.system import System, run_system
 from tests.kernel.counter import Later, Never, plugin
 
@@ -37,6 +39,40 @@ def test_a_cancelled_timer_does_not_fire() -> None:
         await system.ask("counter/a", Never())
         await system.advance(60)
         assert (await system.state("counter/a"))["total"] == 0
+
+    run_system(plugin(), script)
+
+
+def test_the_last_word_on_a_timer_counts_when_several_are_decided_into_one_append() -> None:
+    async def script(system: System) -> None:
+        for n, (words, total) in enumerate(
+            [
+                ([Later(10, 1), Never()], 0),
+                ([Later(10, 1), Never(), Later(20, 2)], 2),
+                ([Later(10, 1), Later(20, 2)], 2),
+            ]
+        ):
+            address = f"counter/{n}"
+            await asyncio.gather(*(system.ask(address, word) for word in words))
+            await system.advance(60)
+            assert (await system.state(address))["total"] == total, words
+
+    run_system(plugin(), script)
+
+
+def test_a_timer_that_is_due_does_not_fire_when_a_message_before_it_in_the_queue_drops_it() -> None:
+    async def script(system: System) -> None:
+        for word, total in ((Never(), 0), (Later(20, 2), 2)):
+            address = f"counter/{type(word).__name__.lower()}"
+            await system.ask(address, Later(10, 1))
+            (host,) = system.hosts
+            (timer,) = await system.store.timers_of("default", address)
+            asking = asyncio.ensure_future(system.ask(address, word))
+            await asyncio.sleep(0)
+            host.sources.fire(timer)
+            await asking
+            await system.advance(60)
+            assert (await system.state(address))["total"] == total, word
 
     run_system(plugin(), script)
 
