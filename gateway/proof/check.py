@@ -26,6 +26,8 @@ class Check(msgspec.Struct):
     """What it means when it does not hold."""
     way_out: str = ""
     """What to do then."""
+    figure: str = "lost"
+    """What each of its faults comes to where faults are counted: lost, doubled, reordered or repeated."""
 
     @property
     def passed(self) -> bool:

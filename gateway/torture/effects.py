@@ -8,7 +8,8 @@ from collections.abc import Iterable
 import msgspec
 
 from events.envelope import Event
-from gateway.proof import DOUBLED, LOST, REPEATED, Check
+from gateway.proof import Check
+from gateway.torture.figures import DOUBLED, LOST, REPEATED
 from gateway.torture.outside import Call, Calls
 
 ONCE = ("irreversible", "reconciled")
@@ -41,7 +42,7 @@ class EffectsProof:
 
     def checks(self) -> list[Check]:
         """The statements, each with what was found."""
-        lost = Check("every effect that was asked for has an outcome", f"{len(self._kinds):,} effects", LOST)
+        lost = Check("every effect that was asked for has an outcome", f"{len(self._kinds):,} effects", figure=LOST)
         for n in sorted(self.owed):
             lost.fault(f"effect of errand {n} has none")
         once = Check("every effect has one outcome, or was unknown and then became known", figure=DOUBLED)

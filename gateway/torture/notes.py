@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from events.envelope import Event
-from gateway.proof import DOUBLED, LOST, REORDERED, Check
+from gateway.proof import Check
+from gateway.torture.figures import DOUBLED, LOST, REORDERED
 
 
 class NotesProof:
@@ -18,7 +19,9 @@ class NotesProof:
         self.owed: set[str] = set()
         self._came: Counter[str] = Counter()
         self._twice = Check("every note, rebuff and ring came at most once, and none unasked", figure=DOUBLED)
-        self._order = Check("notes of one clerk came to a desk in the order sent, and to its board so", figure=REORDERED)
+        self._order = Check(
+            "notes of one clerk came to a desk in the order sent, and to its board so", figure=REORDERED
+        )
         self._bells = Check("a bell rang for its last winding only", figure=DOUBLED)
         self._last: dict[tuple[str, str], int] = {}
         """The place, in what its sender sent, of the last note that a desk decided on."""

@@ -12,10 +12,12 @@ from typing import Any
 import msgspec
 
 from events.envelope import Answer, Event
+from events.store import Epoch
 from gateway.demo.plan import Step
 from gateway.demo.proof import Acknowledged, LedgerProof
-from gateway.proof import DOUBLED, LOST, REORDERED, REPEATED, Check, LogProof
+from gateway.proof import Check, LogProof
 from gateway.torture.effects import EffectsProof
+from gateway.torture.figures import DOUBLED, LOST, Figures, counted, figured
 from gateway.torture.notes import NotesProof
 from gateway.torture.outside import Call
 
@@ -35,10 +37,11 @@ class Heard(msgspec.Struct, frozen=True):
     def of(cls, answer: Answer | Mapping[str, Any]) -> Heard:
         """From the kernel's answer, or the door's JSON."""
         if isinstance(answer, Answer):
-            data = msgspec.json.decode(answer.data) if answer.data is not None else None
             if answer.outcome != "handled":
-                return cls(answer.outcome, code=(data or {}).get("code", ""))
-            return cls("handled", answer.position, answer.version, data)
+                why = msgspec.json.decode(answer.data or b"{}", type=dict[str, str])
+                return cls(answer.outcome, code=why.get("code", ""))
+            reply = msgspec.json.decode(answer.data) if answer.data is not None else None
+            return cls("handled", answer.position, answer.version, reply)
         if answer["outcome"] != "handled":
             return cls(answer["outcome"], code=answer.get("code", ""))
         return cls("handled", answer["position"], answer["version"], answer.get("reply"))
@@ -76,7 +79,7 @@ class Asked:
 
 class TortureProof:
     """All that must hold of a torture, as one witness. `calls` is what the world saw; `tallies` (by stream) and
-    `balances` (by account) are what the projections show, None to leave them out."""
+    `balances` (by account) are what the projections show, `epochs` the claims of partitions; None to leave them out."""
 
     def __init__(
         self,
@@ -84,13 +87,15 @@ class TortureProof:
         calls: Iterable[Call],
         tallies: Mapping[str, tuple[int, int]] | None = None,
         balances: Mapping[str, int] | None = None,
+        epochs: Sequence[Epoch] | None = None,
     ) -> None:
         self._asked = asked
         self._shown = tallies
         self._ledger = LedgerProof(asked.transfers, balances)
         self._notes = NotesProof()
         self._effects = EffectsProof(calls)
-        self._witnesses = (LogProof(), self._ledger, self._notes, self._effects)
+        self._log = LogProof(epochs=epochs)
+        self._witnesses = (self._log, self._ledger, self._notes, self._effects)
         self._did: defaultdict[int, list[tuple[int, int, int]]] = defaultdict(list)
         """By number: (position, version, total after it)."""
         self._totals: defaultdict[str, int] = defaultdict(int)
@@ -122,10 +127,13 @@ class TortureProof:
 
     def checks(self) -> list[Check]:
         """The statements, each with what was found."""
-        found = [check for witness in self._witnesses for check in witness.checks()]
+        found = figured(self._log.checks())
+        found += [check for witness in (self._ledger, self._notes, self._effects) for check in witness.checks()]
         found += [self._bounds, *self._acknowledged(), self._asked_for()]
         if self._shown is not None:
-            equal = Check("the projection of tallies equals a fold of the log", f"{len(self._tallies):,} streams", LOST)
+            equal = Check(
+                "the projection of tallies equals a fold of the log", f"{len(self._tallies):,} streams", figure=LOST
+            )
             for stream in self._tallies.keys() | self._shown.keys():
                 shown, folded = self._shown.get(stream), self._tallies.get(stream)
                 equal.require(shown == folded, f"{stream}: {shown} shown, {folded} folded")
@@ -153,7 +161,7 @@ class TortureProof:
         done = self._did.get(step.data["n"], [])
         for one in heard:
             if one.outcome == "handled":
-                said = (one.position, one.version, (one.reply or {}).get("total"))
+                said = (one.position, one.version, one.reply["total"])
                 true.require(said in done, f"errand {step.data['n']} of {step.to} was said to be {said}, is {done}")
             else:
                 true.require(not done, f"errand {step.data['n']} of {step.to} was {one.outcome}, is {done}")
@@ -161,44 +169,13 @@ class TortureProof:
 
     def _asked_for(self) -> Check:
         check = Check("nothing happened that nobody asked for", figure=DOUBLED)
-        known = {
-            step.data["n"] for bodies in self._asked.sent.values() for step, _ in bodies if step.message == "Do"
-        }
+        known = {step.data["n"] for bodies in self._asked.sent.values() for step, _ in bodies if step.message == "Do"}
         for number, done in self._did.items():
             check.require(number in known, f"errand {number}: {done}")
         return check
 
 
-class Figures(msgspec.Struct, frozen=True):
-    """What a torture comes to."""
-
-    operations: int = 0
-    faults: int = 0
-    acknowledgements: int = 0
-    events: int = 0
-    calls: int = 0
-    lost: int = 0
-    doubled: int = 0
-    reordered: int = 0
-    repeated: int = 0
-
-    def __add__(self, other: Figures) -> Figures:
-        return Figures(*(mine + theirs for mine, theirs in zip(_values(self), _values(other), strict=True)))
-
-    @property
-    def sound(self) -> bool:
-        """Whether nothing was lost, doubled, reordered or repeated."""
-        return not (self.lost or self.doubled or self.reordered or self.repeated)
-
-
-def _values(figures: Figures) -> tuple[int, ...]:
-    return msgspec.structs.astuple(figures)
-
-
 def figures(asked: Asked, checks: Iterable[Check], *, faults: int, events: int, calls: int) -> Figures:
     """The figures of what was asked and found."""
-    found = {LOST: 0, DOUBLED: 0, REORDERED: 0, REPEATED: 0}
-    for check in checks:
-        found[check.figure] += check.count
     heard = sum(len(heard) for bodies in asked.sent.values() for _, heard in bodies)
-    return Figures(asked.operations, faults, heard, events, calls, *found.values())
+    return Figures(asked.operations, faults, heard, events, calls, **counted(checks))
