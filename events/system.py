@@ -103,6 +103,24 @@ class Routed(msgspec.Struct, frozen=True):
     tells: int
 
 
+class ProjectionSwitched(msgspec.Struct, frozen=True):
+    """In a projection's own stream: from `position` on its readers see build `to_build` instead of `from_build`.
+
+    Both stood at that position, and of `compared` rows sampled there `differing` were not the same.
+    """
+
+    name: str
+    from_build: int
+    from_version: int
+    to_build: int
+    to_version: int
+    position: int
+    compared: int
+    differing: int
+    by: str
+    reason: str = ""
+
+
 KERNEL_EVENTS = [
     ActorParked,
     ActorResumed,
@@ -115,5 +133,5 @@ KERNEL_EVENTS = [
 ]
 """What may stand in any actor's stream; the kernel folds it, user code never sees it."""
 
-SYSTEM_EVENTS = [*KERNEL_EVENTS, DeadLettered, DeadLetterResolved, Routed]
+SYSTEM_EVENTS = [*KERNEL_EVENTS, DeadLettered, DeadLetterResolved, Routed, ProjectionSwitched]
 """Every event type that is not the users': no one from outside may publish one."""
