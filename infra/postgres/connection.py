@@ -73,6 +73,8 @@ async def connect(dsn: str, name: str, timeout: float | None = None) -> Connecti
 
 CONNECT_TIMEOUT: Final = 10
 """Seconds."""
+GRACE: Final = 2.0
+"""Seconds that the server may be late to say that a transaction took too long."""
 OLDEST: Final = 150000
 """The oldest server version supported (PostgreSQL 15)."""
 
@@ -83,7 +85,7 @@ select set_config(name, value, false) from (values
   ('plan_cache_mode', 'force_generic_plan'),
   ('search_path', 'thespis, pg_temp'),
   ('default_transaction_isolation', 'read committed'),
-  ('idle_in_transaction_session_timeout', $1),
+  ('idle_in_transaction_session_timeout', $2),
   ('transaction_timeout', $1)) s(name, value)
  where name in (select name from pg_settings) or name = 'search_path'
 union all
@@ -105,14 +107,19 @@ def place(dsn: str) -> str:
 class Link:
     """One connection, opened when first needed and again after it broke. One user at a time.
 
-    `timeout` bounds every transaction on it, in seconds.
+    `timeout` bounds every transaction on it and `idle` the pauses within one, in seconds: the server ends what takes
+    longer. `patience` is how long an answer may take; a command that gets none is cancelled.
     """
 
-    def __init__(self, dsn: str, name: str, timeout: float) -> None:
+    def __init__(
+        self, dsn: str, name: str, timeout: float, *, idle: float | None = None, patience: float | None = None
+    ) -> None:
         self.dsn = dsn
         self.place = place(dsn)
         self._name = name
         self._timeout = timeout
+        self._idle = timeout if idle is None else idle
+        self._patience = patience
         self._connection: Connection | None = None
 
     async def get(self) -> Connection:
@@ -122,8 +129,9 @@ class Link:
             return connection
         ready = False
         try:
-            self._connection = connection = await connect(self.dsn, self._name)
-            await connection.fetch(_SETTINGS, f"{int(self._timeout * 1000)}ms")
+            self._connection = connection = await connect(self.dsn, self._name, self._patience)
+            async with asyncio.timeout(CONNECT_TIMEOUT):
+                await connection.fetch(_SETTINGS, _milliseconds(self._timeout), _milliseconds(self._idle))
             ready = True
         except FAILURES as error:
             raise translated(error, self.place) from error
@@ -151,12 +159,16 @@ class Link:
                 await connection.close(timeout=2.0)
 
 
+def _milliseconds(seconds: float) -> str:
+    return f"{int(seconds * 1000)}ms"
+
+
 class Links:
     """A few connections for readers: the one used last is used first, at most `size` at a time."""
 
     def __init__(self, dsn: str, name: str, size: int, timeout: float) -> None:
         self.place = place(dsn)
-        self._free = [Link(dsn, name, timeout) for _ in range(size)]
+        self._free = [Link(dsn, name, timeout, patience=timeout + GRACE) for _ in range(size)]
         self._all = list(self._free)
         self._waiting: deque[asyncio.Future[Link]] = deque()
         self._closed = False

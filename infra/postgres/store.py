@@ -30,16 +30,19 @@ from events.store import (
 )
 from infra.postgres import activation, bulk, leases, ledger, reading, shortcuts
 from infra.postgres.collisions import independent
-from infra.postgres.connection import Connection, Link, Links
+from infra.postgres.connection import GRACE, Connection, Link, Links
 from infra.postgres.encoding import APPEND, encode, refusal
 from infra.postgres.errors import FAILURES, is_broken, translated, unknown
 from infra.postgres.migrate import migrate
 from infra.postgres.readahead import ReadAhead
 from infra.postgres.verdicts import verdicts_of
 
-WRITE_TIMEOUT: Final = 30.0
+WRITE_TIMEOUT: Final = 5.0
+BULK_TIMEOUT: Final = 60.0
 READ_TIMEOUT: Final = 300.0
-"""Seconds a transaction may take."""
+"""Seconds a transaction may take. Whoever writes holds the lock of the log: everybody waits for the slowest."""
+IDLE_TIMEOUT: Final = 1.5
+"""Seconds a transaction that writes may do nothing; a host that was stopped in one must not stop the others."""
 
 _Write = Callable[[Connection, Sequence[Append]], Awaitable[Any]]
 
@@ -62,8 +65,11 @@ class PostgresStore:
     Use it as an async context manager, or call `close`. Safe for many tasks of one event loop.
     """
 
-    def __init__(self, dsn: str, *, readers: int = 4) -> None:
-        self._writer = Link(dsn, "writer", WRITE_TIMEOUT)
+    def __init__(self, dsn: str, *, readers: int = 4, write_timeout: float = WRITE_TIMEOUT) -> None:
+        """`write_timeout` (seconds) is how long an append may take, the wait for the log's lock included."""
+        self._writer = Link(dsn, "writer", write_timeout, idle=IDLE_TIMEOUT)
+        self._importer = Link(dsn, "importer", BULK_TIMEOUT, idle=IDLE_TIMEOUT)
+        self._patience = {self._writer: write_timeout + GRACE, self._importer: BULK_TIMEOUT + GRACE}
         self._writing = asyncio.Lock()
         self._readers = Links(dsn, "reader", readers, READ_TIMEOUT)
         self._pages = ReadAhead(self._readers)
@@ -79,7 +85,7 @@ class PostgresStore:
     async def close(self) -> None:
         """Close every connection; an append under way is finished first."""
         async with self._writing:
-            await self._writer.close()
+            await asyncio.gather(self._writer.close(), self._importer.close())
         self._pages.close()
         await self._readers.close()
 
@@ -108,7 +114,10 @@ class PostgresStore:
             call.exception()  # looked at here too, for a caller that is gone
 
     async def _call(self, batch: Sequence[Append], write: _Write, in_transaction: bool) -> Appended:
-        connection = await self._writer.get()
+        link = self._importer if in_transaction else self._writer
+        connection = await link.get()
+        # Dropped, not cancelled: a commit that waits for its standby would, when cancelled, show what may yet be lost.
+        alarm = asyncio.get_running_loop().call_later(self._patience[link], link.drop)
         try:
             parts = independent(batch)
             if len(parts) == 1 and not in_transaction:
@@ -117,9 +126,11 @@ class PostgresStore:
                 appended = await _in_parts(connection, parts, write)
         except FAILURES as error:
             if is_broken(error):
-                self._writer.drop()
-                raise unknown(error, self._writer.place) from error
-            raise (refusal(batch) or translated(error, self._writer.place)) from error
+                link.drop()
+                raise unknown(error, link.place) from error
+            raise (refusal(batch) or translated(error, link.place)) from error
+        finally:
+            alarm.cancel()
         for append, verdict in zip(batch, appended.verdicts, strict=True):
             if append.mail and not verdict.status:
                 for mail in append.mail:
