@@ -14,7 +14,7 @@ import nats
 from nats.js.errors import NotFoundError
 
 from events.store import EventStore
-from gateway.demo.host import HostProcess
+from gateway.demo.host import LEDGER, HostProcess
 from gateway.demo.plan import Step, plan
 from gateway.demo.proof import Acknowledged, LedgerProof
 from gateway.demo.run import ended
@@ -28,12 +28,16 @@ PATIENCE = 60.0
 
 
 class Cluster:
-    """One Postgres, one NATS, and any number of hosts. All hosts end with the block."""
+    """One Postgres, one NATS, and any number of hosts. All hosts end with the block.
+
+    `database_url` is what hosts are told; change it before they are added.
+    """
 
     def __init__(self, postgres: Postgres, nats: Nats, directory: Path) -> None:
         self.postgres = postgres
         self.nats = nats
         self.hosts: list[HostProcess] = []
+        self.database_url = postgres.url
         self._directory = directory
 
     async def __aenter__(self) -> Cluster:
@@ -42,14 +46,15 @@ class Cluster:
     async def __aexit__(self, *_: object) -> None:
         await asyncio.gather(*(host.kill() for host in self.hosts))
 
-    async def add(self, number: int, **settings: str) -> list[HostProcess]:
+    async def add(self, number: int, workspace: Path = LEDGER, **settings: str) -> list[HostProcess]:
         """More hosts; they serve when this returns."""
         hosts = [
             HostProcess(
                 self._directory / f"host-{len(self.hosts) + n}",
-                database_url=self.postgres.url,
+                database_url=self.database_url,
                 nats_url=self.nats.host_url,
                 relay_url=self.nats.url,
+                workspace=workspace,
                 settings=settings,
             )
             for n in range(number)
