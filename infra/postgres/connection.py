@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any, Final, Protocol, TypeVar
 from urllib.parse import urlsplit
@@ -40,6 +40,18 @@ class Connection(Protocol):
         self, table_name: str, *, records: Iterable[Sequence[Any]], columns: Sequence[str], schema_name: str
     ) -> str:
         """COPY FROM STDIN in the binary format."""
+        ...
+
+    async def copy_to_table(
+        self,
+        table_name: str,
+        *,
+        source: AsyncIterable[bytes] | bytes,
+        columns: Sequence[str],
+        schema_name: str,
+        format: str,
+    ) -> str:
+        """COPY FROM STDIN of bytes that are in that format already."""
         ...
 
     def transaction(self) -> AbstractAsyncContextManager[object]:

@@ -28,7 +28,8 @@ from events.store import (
     Timer,
     Verdict,
 )
-from infra.postgres import activation, bulk, leases, ledger, reading, shortcuts
+from infra.postgres import activation, leases, ledger, reading, shortcuts
+from infra.postgres.bulk import Import
 from infra.postgres.collisions import independent
 from infra.postgres.connection import GRACE, Connection, Link, Links
 from infra.postgres.encoding import APPEND, encode, refusal
@@ -73,6 +74,7 @@ class PostgresStore:
         self._writing = asyncio.Lock()
         self._readers = Links(dsn, "reader", readers, READ_TIMEOUT)
         self._pages = ReadAhead(self._readers)
+        self._import = Import(self._write)
 
     async def __aenter__(self) -> PostgresStore:
         async with self._writing:
@@ -84,6 +86,7 @@ class PostgresStore:
 
     async def close(self) -> None:
         """Close every connection; an append under way is finished first."""
+        await self._import.finish()
         async with self._writing:
             await asyncio.gather(self._writer.close(), self._importer.close())
         self._pages.close()
@@ -95,8 +98,8 @@ class PostgresStore:
         return await self._write(batch, _append)
 
     async def bulk(self, appends: Sequence[Append]) -> Appended:
-        """Write many events by COPY."""
-        return await self._write(appends, bulk.copy, in_transaction=True)
+        """Write many events by COPY; what is asked for meanwhile goes into one transaction together."""
+        return await self._import.append(appends) if appends else await self._write((), _append)
 
     async def _write(self, batch: Sequence[Append], write: _Write, in_transaction: bool = False) -> Appended:
         """Take the writer and call; a caller that is cancelled then does not disturb what is under way."""

@@ -230,3 +230,19 @@ async def test_many_readers_share_few_connections(postgres_url: str, admin: asyn
         assert await store.head() == 1
     with pytest.raises(StoreUnavailable, match="closed"):
         await store.head()
+
+
+async def test_a_bulk_append_that_cannot_be_stored_fails_alone(store: PostgresStore) -> None:
+    bad = event()
+    bad.correlation = "a\0b"
+    worse = event()
+    worse.causation = "\ud800"
+    results = await asyncio.gather(
+        store.bulk([write("a/1", 0, 2)]),
+        store.bulk([write("a/2", 0, [bad])]),
+        store.bulk([write("a/3", 0, [worse])]),
+        store.bulk([write("a/4", 0, 2)]),
+        return_exceptions=True,
+    )
+    assert [isinstance(result, InvalidData) for result in results] == [False, True, True, False]
+    assert sorted({e.stream for e in await store.read(0, 100)}) == ["a/1", "a/4"]
