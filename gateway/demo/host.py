@@ -100,6 +100,11 @@ class HostProcess:
         """Send it a signal."""
         self._running().send(number)
 
+    @property
+    def running(self) -> bool:
+        """Whether the process is there."""
+        return self.process is not None and self.process.status is None
+
     async def kill(self) -> None:
         """SIGKILL, and wait until it is gone."""
         await self._running().kill()

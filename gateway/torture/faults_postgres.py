@@ -92,7 +92,7 @@ async def end_sessions(postgres: EmbeddedPostgres, name: str = "thespis") -> int
     """An operator ends every connection of ours; says how many there were."""
     async with session(postgres.admin_url) as admin:
         return await admin.fetchval(
-            "select count(*) from pg_stat_activity where application_name like $1 and pid <> pg_backend_pid()"
-            " and pg_terminate_backend(pid)",
+            "with ours as materialized (select pid from pg_stat_activity where application_name like $1"
+            " and pid <> pg_backend_pid()) select count(pg_terminate_backend(pid)) from ours",
             f"{name}%",
         )
