@@ -81,6 +81,8 @@ class Settings(msgspec.Struct, frozen=True):
     """Deaths of a host with the same message in hand before its actor is parked."""
     actors_limit: int = 200_000
     """Actors kept in memory."""
+    turn: float = 0.02
+    """Seconds that actors may decide before everything else on the event loop gets its turn."""
 
 
 RESERVED = frozenset(("effect", "host", "router", "system"))

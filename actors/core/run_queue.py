@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("thespis.host")
 
-SLICE = 0.02
-"""Seconds after which everything else on the loop gets its turn."""
-
 
 class RunQueue:
     """The actors that have something to do, in the order in which they got it. Nothing here awaits."""
@@ -75,7 +72,7 @@ class RunQueue:
 
     def _run(self) -> None:
         ready = self._ready
-        deadline = time.perf_counter() + SLICE
+        deadline = time.perf_counter() + self._host.settings.turn
         while ready:
             cell = ready.popleft()
             cell.ready = False
