@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
+from events.errors import Conflict, Unavailable
 from events.store import EventStore
 from events.tokens import TokenStore
 from infra.postgres import open_store
+from infra.postgres.audit import Audit
+from infra.postgres.audit import open_audit as open_snapshot
 from infra.postgres.connection import Connection, Links
 from infra.postgres.migrate import migrations
 from infra.postgres.tokens import PostgresTokens
@@ -18,6 +21,21 @@ async def open_log(database_url: str, *, migrate: bool = False) -> AsyncGenerato
     """The log of a database; with `migrate` brought up to this code first. Raises StoreUnavailable, Conflict."""
     async with open_store(database_url, readers=8, migrated=not migrate) as store:
         yield store
+
+
+@asynccontextmanager
+async def open_audit(database_url: str) -> AsyncGenerator[Audit]:
+    """One snapshot of a database at the migrations of this code, to verify. Raises StoreUnavailable, Conflict."""
+    known, applied, _ = await migrations_of(database_url)
+    if not applied:
+        raise Unavailable("there is no log in this database yet", hint="start thespis on it once")
+    if known != applied:
+        raise Conflict(
+            f"the database is at migration {max(applied):04}, this code at {max(known):04}",
+            hint="upgrade thespis" if applied - known else "start thespis on it once: it applies them",
+        )
+    async with open_snapshot(database_url) as audit:
+        yield audit
 
 
 @asynccontextmanager

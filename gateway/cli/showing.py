@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -12,6 +13,7 @@ from gateway.cli.difference import told
 from gateway.cli.output import cell, emit, fields, printable
 from gateway.cli.replaying import Step
 from gateway.cli.verifying import Verified
+from gateway.proof import Check
 
 _COLORS = {"+": "green", "-": "red", "~": "yellow"}
 
@@ -34,6 +36,25 @@ def show_step(step: Step, output: str, shown: list[dict[str, Any]]) -> None:
                 click.echo("---")
             emit(document, output)
     sys.stdout.flush()
+
+
+def show_checks(checks: Sequence[Check], output: str) -> None:
+    """Every statement with what it was held against; those that do not hold with the first places, and the way out."""
+    if output != "table":
+        found = [{"passed": check.passed, **msgspec.to_builtins(check)} for check in checks]
+        emit({"well": all(check.passed for check in checks), "checks": found}, output)
+        return
+    width = max(len(check.statement) for check in checks)
+    for check in checks:
+        mark = click.style("ok    ", fg="green") if check.passed else click.style("FAILED", fg="red", bold=True)
+        click.echo(f"{mark}  {check.statement.ljust(width)}  {printable(check.over)}".rstrip())
+        for fault in check.faults:
+            click.echo(f"          {printable(fault)}")
+        if check.count > len(check.faults):
+            click.echo(f"          … and {check.count - len(check.faults):,} more")
+        if not check.passed:
+            click.echo(f"        means: {check.meaning}")
+            click.echo(f"        → {check.way_out}")
 
 
 def show_verified(result: Verified, output: str) -> None:

@@ -36,10 +36,10 @@ class LogProof:
 
     With a `window` memory has an end, about 500 B × window: of older events the ids are kept in files, the chain asks
     for what it needs (`needs`, answered by `recall`), and only the order of tells is not held against them. Without,
-    everything is kept, about 300 B per event and 250 B per stream.
+    everything is kept, about 300 B per event and 250 B per stream. The first event comes at position `after` + 1.
     """
 
-    def __init__(self, window: int = EVERYTHING, epochs: Sequence[Epoch] | None = None) -> None:
+    def __init__(self, window: int = EVERYTHING, epochs: Sequence[Epoch] | None = None, after: int = 0) -> None:
         self._positions = Check("positions are gapless and in order", meaning=LOST, way_out=RESTORE)
         self._versions = Check("versions of every stream are gapless", meaning=LOST, way_out=RESTORE)
         self._chains = Check("the hash chain of every stream is intact", meaning=TAMPERED, way_out=RESTORE)
@@ -59,7 +59,7 @@ class LogProof:
             way_out="look at both with `thespis lineage POSITION`; in an otherwise sound log it is a bug: report it",
         )
         self._reigns = None if epochs is None else Reigns(epochs)
-        self._head = 0
+        self._head = after
         self._count = 0
         self._begun = 0
         self._streams: Recent[_Head] = Recent(window)
@@ -68,6 +68,8 @@ class LogProof:
         self._hashes: dict[str, bytes] | None = {} if window == EVERYTHING else None
         """The hash of every event by its id, where a fork may begin; None: it is asked for."""
         self._recalled: dict[tuple[str, str, int], _Head | None] = {}
+        self._held: dict[str, _Head] = {}
+        """What `needs` still found in memory, from where it may be gone before its event is seen."""
         self._ids_seen = Ledger()
         self._closed = False
 
@@ -112,14 +114,22 @@ class LogProof:
             self._count += 1
 
     def needs(self, events: Iterable[Event]) -> list[tuple[str, str, int]]:
-        """(tenant, stream, version) of the events before these that are not remembered, to be told by `recall`."""
+        """(tenant, stream, version) of the events before these that are not remembered, to be told by `recall`.
+
+        These are the next for `see_all`, and at most `window`.
+        """
         wanted: list[tuple[str, str, int]] = []
         streams = self._streams
         here: set[str] = set()
+        self._held.clear()
         for event in events:
             key = f"{event.tenant}/{event.stream}"
-            if event.version > 1 and key not in here and streams.get(key) is None:
-                wanted.append(_before(event))
+            if event.version > 1 and key not in here:
+                known = streams.get(key)
+                if known is None:
+                    wanted.append(_before(event))
+                elif streams.old:
+                    self._held[key] = known
             here.add(key)
         return wanted
 
@@ -132,6 +142,9 @@ class LogProof:
         if event.version == 1:
             self._begun += 1
             return 0, chain.GENESIS, 0
+        held = self._held.get(f"{event.tenant}/{event.stream}")
+        if held is not None:
+            return held
         found = self._recalled.get(_before(event))
         if found is not None:
             self._begun += event.type == "Forked"

@@ -44,7 +44,8 @@ COMMANDS: Final[dict[str, dict[str, str]]] = {
         "lineage": "Show what caused an event and what it caused.",
     },
     "Operate": {
-        "log": "Export and import the log.",
+        "log": "Export, import and verify the log.",
+        "log verify": "Prove that the log is whole, and all that belongs to it.",
         "log export": "Write the log as NDJSON of full envelopes.",
         "log import": "Read an export into an empty log.",
         "tokens": "Make and revoke bearer tokens.",
