@@ -14,6 +14,10 @@ PARTITIONS: Final = 64
 
 DEFAULT_TENANT: Final = "default"
 
+FOREIGN: Final = frozenset({"es"})
+"""Kinds whose streams are written by other libraries' applications over this log: nobody's actors, without a state
+here. `es` is the library `eventsourcing`."""
+
 _KIND = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _ID = re.compile(r"[A-Za-z0-9._:~@%+=,;!$'()&*/-]{1,200}")
 _TENANT = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from actors.core import foreign
 from actors.core.cell import Cell, Work
 from actors.core.draft import EffectBody
 from actors.core.effects import outcome_id
@@ -16,7 +17,7 @@ from actors.core.kind import Kind, encode_state
 from actors.core.outputs import Outcome
 from actors.core.port import ActorView
 from events import chain
-from events.address import partition_of, split
+from events.address import FOREIGN, partition_of, split
 from events.envelope import Answer, Message
 from events.errors import Conflict, InvalidData, NotFound, NotOwned, ThespisError, UnknownType
 from events.ids import derived, random_id
@@ -38,6 +39,8 @@ class Control:
     async def view(self, tenant: str, address: str, at: int | None) -> ActorView:
         """See `Actors.view`."""
         host = self._host
+        if split(address)[0] in FOREIGN:
+            return await foreign.view(host.store, tenant, address, at)
         kind = self._kind(address)
         if at is None:
             loaded = (await host.store.load([(tenant, address, kind.fold_id)]))[0]
@@ -196,6 +199,8 @@ class Control:
     def _kind(self, address: str) -> Kind:
         name = split(address)[0]
         kind = self._host.kinds.get(name)
+        if name in FOREIGN:
+            raise UnknownType(f"{address} is written by an application of its own", hint="it can be read, no more")
         if kind is None:
             raise UnknownType(f"no actor kind {name!r} runs here", hint=f"known kinds: {', '.join(self._host.kinds)}")
         return kind

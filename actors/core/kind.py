@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from actors.core.outputs import Outcome, Replied, TellRefused, TimedOut
-from events.address import split
+from events.address import FOREIGN, split
 from events.envelope import Event, Message
 from events.errors import BadDefinition, InvalidName
 from events.registry import Registry, Type
@@ -64,6 +64,8 @@ class Kind:
             split(f"{name}/x")
         except InvalidName as error:
             raise BadDefinition(f"{name!r} is not a kind name", hint="use [a-z][a-z0-9_-]*, at most 32") from error
+        if name in FOREIGN:
+            raise BadDefinition(f"{name!r} is the kind of other libraries' streams", hint="choose another name")
         self.name = name
         self.state = state
         self.decide = decide
@@ -94,6 +96,8 @@ class Kind:
                 f"{name}: the state {state.__name__} cannot be stored: {error}",
                 hint="use msgspec.Struct or dataclass with JSON-ready fields",
             ) from error
+        self.personal = bool(self.events.plans)
+        """Its state may hold what belongs to a person."""
         self.event_types: dict[type[Any], tuple[str, int]] = {t.struct: (t.name, t.schema) for t in self.events}
         self.fold_id = _fold_id(self)
 

@@ -54,7 +54,8 @@ async def steps(
             if then is not None:
                 await pause(min(max(now - then, 0.0) / speed, LONGEST))
             then = now
-        yield Step(event.event, after, difference(before, after))
+        # Other libraries' streams have no state here.
+        yield Step(event.event, after, [] if after is None else difference(before, after))
         before = after
 
 

@@ -13,7 +13,7 @@ import msgspec
 
 from actors import Kind
 from actors.core.fold import Folded, begin, fold, state_hash
-from events.address import DEFAULT_TENANT, split
+from events.address import DEFAULT_TENANT, FOREIGN, split
 from events.chain import GENESIS, link
 from events.envelope import Event
 from events.errors import NotFound, ThespisError
@@ -22,8 +22,8 @@ from events.store import EventStore, StateHash
 PAGE: Final = 2000
 TOGETHER: Final = 8
 
-SYSTEM_KINDS: Final = ("system", "router")
-"""Streams of the kernel itself: their events are the kernel's own, there is no state to fold."""
+STATELESS: Final = frozenset({"system", "router"}) | FOREIGN
+"""Streams of the kernel itself, whose events are the kernel's own, and those of other libraries: no state to fold."""
 
 
 class Divergence(msgspec.Struct, frozen=True):
@@ -118,7 +118,7 @@ async def _one(
     kind = kinds.get(split(stream)[0])
     result = Verified()
     remembered = {h.version: h for h in await store.state_hashes(tenant, stream)} if kind else {}
-    if kind is None and split(stream)[0] not in SYSTEM_KINDS:
+    if kind is None and split(stream)[0] not in STATELESS:
         result.unserved[split(stream)[0]] = 1
     folded = begin(kind, stream) if kind else None
     version, previous = 0, GENESIS
