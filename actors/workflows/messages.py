@@ -1,0 +1,91 @@
+"""What a run is asked, by people, by timers and by other actors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from events.workflows import Parent, StepError
+
+
+class StartRun(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Begin, on this plan. `results` are recorded outputs of steps that need not run again (a fork)."""
+
+    plan: msgspec.Raw
+    inputs: dict[str, Any] = {}
+    parent: Parent | None = None
+    labels: dict[str, str] = {}
+    priority: int | None = None
+    by: str = ""
+    results: dict[str, Any] = {}
+    forked_from: str = ""
+
+
+class StartWorkflow(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Ask a workflow (`workflow/<name>`) for a run of it; `version` is its newest when not given."""
+
+    run: str
+    inputs: dict[str, Any] = {}
+    version: int | None = None
+    parent: Parent | None = None
+    labels: dict[str, str] = {}
+    priority: int | None = None
+    by: str = ""
+
+
+class CancelRun(msgspec.Struct, frozen=True):
+    """Stop what is under way, undo what can be undone, and end."""
+
+    reason: str = ""
+    by: str = ""
+
+
+class PauseRun(msgspec.Struct, frozen=True):
+    """Let no further step begin."""
+
+    by: str = ""
+    reason: str = ""
+
+
+class UnpauseRun(msgspec.Struct, frozen=True):
+    """Go on."""
+
+    by: str = ""
+
+
+class RetryRun(msgspec.Struct, frozen=True):
+    """Try the failed steps of a failed run again (or those named), and what hung on them."""
+
+    by: str = ""
+    steps: list[str] = []
+
+
+class Signal(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An event for a step that waits for one."""
+
+    type: str
+    data: Any = None
+    id: str = ""
+
+
+class StepDue(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A timer of a step: retry, total, grace, wait, expire."""
+
+    step: str
+    why: str
+    attempt: int = 0
+
+
+class RunDue(msgspec.Struct, frozen=True):
+    """The run's own time is over."""
+
+
+class RunEnded(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A child run tells its parent how it ended."""
+
+    ref: str
+    status: str
+    outputs: Any = None
+    error: StepError | None = None
+    usage: dict[str, str] = {}

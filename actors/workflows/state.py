@@ -1,0 +1,168 @@
+"""The state of a run, and the fold: what each event makes of it. One event costs what it touches, not what there is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, MutableMapping
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec.structs import replace
+
+from actors.workflows.plan import Plan
+from events.workflows import Parent, StepError
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+ENDED = frozenset(("succeeded", "failed", "skipped", "cancelled"))
+
+
+class Items(msgspec.Struct, frozen=True):
+    """What a map goes over. `keys` is empty when the index names an item."""
+
+    items: list[Any]
+    keys: list[str]
+
+
+class Node(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One step at one place of the run. It exists from the moment something is known of it."""
+
+    status: str = "pending"
+    """pending, waiting, queued, retrying, open (its scope runs), cancelling, unknown; or how it ended."""
+    left: int = -1
+    """Needed steps that have not ended; -1 before the first did."""
+    succeeded: int = 0
+    failed: int = 0
+    skipped: int = 0
+    """Of the needed steps that ended."""
+    attempt: int = 0
+    output: Any = None
+    error: StepError | None = None
+    since: int = 0
+    """When it took this status (µs)."""
+    began: int = 0
+    """When it was ready for the first time (µs)."""
+    reason: str = ""
+    """What it waits for."""
+    ref: str = ""
+    """The approval, child run, timer or limit it waits for."""
+    slot: bool = False
+    """Whether it counts among the tasks under way."""
+    order: int = 0
+    """The how-manieth step to succeed: undoing goes back along it."""
+    count: int = 0
+    """Items of a map, iterations of a loop."""
+    done: int = 0
+    bad: int = 0
+    """Items that ended, and those of them that failed."""
+    next: int = 0
+    """The next item to begin."""
+    chosen: tuple[str, ...] | None = None
+    """What a switch chose."""
+    held: Items | None = None
+    """The items of a map."""
+    fingerprint: str = ""
+    """What the step's result depends on, when it is kept for later runs."""
+
+
+class Scope(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Steps of one block at one place of the run."""
+
+    kind: str
+    left: int
+    """Steps that have not ended."""
+    active: int = 0
+    """Steps that are under way: they began and have not ended."""
+    failed: int = 0
+    succeeded: int = 0
+    closing: str = ""
+    error: StepError | None = None
+    vars: dict[str, Any] = {}
+
+
+class Run(msgspec.Struct, omit_defaults=True):
+    """A run. `nodes` and `scopes` are keyed by place; the root scope is the empty string."""
+
+    status: str = "new"
+    workflow: str = ""
+    version: int = 0
+    definition: str = ""
+    plan: Plan | None = None
+    inputs: dict[str, Any] = {}
+    parent: Parent | None = None
+    labels: dict[str, str] = {}
+    priority: int = 5
+    started_at: int = 0
+    finished_at: int = 0
+    closing: str = ""
+    """The status it will end with once all that is under way has ended."""
+    paused: bool = False
+    nodes: MutableMapping[str, Node] = {}
+    scopes: MutableMapping[str, Scope] = {}
+    running: int = 0
+    """Tasks that are queued or running."""
+    successes: int = 0
+    backlog: MutableMapping[str, str] = {}
+    """Steps that wait for a slot of this run: "priority:ticket" → place."""
+    tickets: dict[int, tuple[int, int]] = {}
+    """For each priority: the first ticket that may still wait, and the next one to give."""
+    outputs: Any = None
+    error: StepError | None = None
+    usage: dict[str, str] = {}
+
+
+class Layered(MutableMapping[K, V]):
+    """A map over another one that it does not change: a decision tries its events on it."""
+
+    __slots__ = ("base", "gone", "top")
+
+    def __init__(self, base: MutableMapping[K, V]) -> None:
+        self.base = base
+        self.top: dict[K, V] = {}
+        self.gone: set[K] = set()
+
+    def __getitem__(self, key: K) -> V:
+        if key in self.top:
+            return self.top[key]
+        if key in self.gone:
+            raise KeyError(key)
+        return self.base[key]
+
+    def get(self, key: K, default: Any = None) -> Any:
+        """The value, or the default; without the exception that the mixin raises on the way."""
+        value = self.top.get(key)
+        if value is not None:
+            return value
+        return default if key in self.gone else self.base.get(key, default)
+
+    def __setitem__(self, key: K, value: V) -> None:
+        self.top[key] = value
+
+    def __delitem__(self, key: K) -> None:
+        if key not in self:
+            raise KeyError(key)
+        self.top.pop(key, None)
+        self.gone.add(key)
+
+    def __iter__(self) -> Iterator[K]:
+        yield from self.top
+        for key in self.base:
+            if key not in self.top and key not in self.gone:
+                yield key
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.top or (key not in self.gone and key in self.base)
+
+
+def scratch(run: Run) -> Run:
+    """A copy that can be evolved without touching the run: it shares all that is not changed."""
+    return replace(
+        run,
+        nodes=Layered(run.nodes),
+        scopes=Layered(run.scopes),
+        backlog=Layered(run.backlog),
+        tickets=dict(run.tickets),
+    )
