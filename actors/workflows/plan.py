@@ -125,7 +125,7 @@ Action = Union[  # noqa: UP007 - msgspec resolves the forward reference in Group
 
 
 class Each(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Once for every item. `over` has one list, or several with `combine` (zip or cross); `name` is what to call an item.
+    """Once for every item. `over` has one list, or several with `combine` (zip, cross); `name` is what to call an item.
 
     `key` (an expression on the item) names an item; without it the index does. `tolerate` failed items (or, with
     `tolerate_share`, that share of them) do not fail the step.
