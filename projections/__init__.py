@@ -1,11 +1,14 @@
 """What we know: read models folded from the log. Each is one file and one line in `PROJECTIONS`."""
 
 from projections import actors, events, inbox, lineage, throughput
+from projections.core.chronicle import Chronicle
+from projections.core.comparison import Comparison
 from projections.core.definition import Layout, Projection, Ref, Row, Table
 from projections.core.fold import replay
 from projections.core.parking import Outcome
-from projections.core.port import Build, Page, ParkedKey, ReadModelStore, Source
-from projections.core.projector import Projector, Status, singleton_address
+from projections.core.placement import assigned, singleton_address
+from projections.core.port import Build, Page, ParkedKey, ReadModelStore, Source, Switch
+from projections.core.projector import Projector, Status
 from projections.core.query import Filter, Order, Query, parse_filter, parse_order
 from projections.core.rows import Rows
 from projections.core.source import StoreSource
@@ -22,6 +25,8 @@ PROJECTIONS = [
 __all__ = [
     "PROJECTIONS",
     "Build",
+    "Chronicle",
+    "Comparison",
     "Filter",
     "Layout",
     "Order",
@@ -38,7 +43,9 @@ __all__ = [
     "Source",
     "Status",
     "StoreSource",
+    "Switch",
     "Table",
+    "assigned",
     "parse_filter",
     "parse_order",
     "replay",

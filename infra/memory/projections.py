@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from hashlib import blake2b
 from typing import Any
 
 import msgspec
@@ -13,8 +16,8 @@ from events.errors import Conflict, InvalidData, NotFound
 from infra.memory.projections_query import select
 from projections.core.builds import plan
 from projections.core.definition import Key, Layout, Projection, Row
-from projections.core.port import Build, Commit, Decision, Page, ParkedKey, State
-from projections.core.query import Query, check_query
+from projections.core.port import Build, Commit, Decision, Page, ParkedKey, State, Switch
+from projections.core.query import Query, build_gone, check_query, wanted_build
 
 Rows = dict[Key, Row]
 
@@ -27,16 +30,39 @@ class _Kept:
         self.tables: dict[str, Rows] = {layout.name: {} for layout in build.tables}
         self.parked: dict[str, ParkedKey] = {}
         self.held: dict[str, list[int]] = {}
+        self.still = asyncio.Lock()
+        """Held while nobody may store anything in it."""
+
+    def change(self, **fields: Any) -> None:
+        self.build = msgspec.structs.replace(self.build, **fields)
+
+
+class _Frozen:
+    def __init__(self, models: MemoryReadModels, kept: _Kept) -> None:
+        self._models = models
+        self._kept = kept
+
+    @property
+    def live(self) -> Build:
+        return self._kept.build
+
+    async def switch(self, to: int, switch: Switch, *, kept_until: int, declined: int) -> bool:
+        """See `Frozen.switch`."""
+        return self._models.carry_out(self._kept, to, switch, kept_until, declined)
 
 
 class MemoryReadModels:
-    """A `ReadModelStore` that forgets everything with the process. Every call is atomic: none of them waits inside."""
+    """A `ReadModelStore` that forgets everything with the process.
+
+    Every call is atomic: none of them waits inside, but for a commit while its build is frozen.
+    """
 
     def __init__(self, clock: Callable[[], int] = lambda: time.time_ns() // 1000) -> None:
         self._clock = clock
         self._kept: dict[tuple[str, int], _Kept] = {}
         self._numbers = itertools.count(1)
         self._decisions: dict[str, list[tuple[int, Decision]]] = {}
+        self._switches: list[Switch] = []
 
     # -- builds
     async def open(self, projection: Projection) -> list[Build]:
@@ -55,7 +81,7 @@ class MemoryReadModels:
             del self._kept[projection.name, number]
         if todo.create is not None:
             self._create(projection, todo.create, next(self._numbers))
-        return [b for b in self._builds(projection.name) if b.state != "retired"]
+        return self._builds(projection.name)
 
     def _create(self, projection: Projection, state: State, number: int) -> None:
         build = Build(
@@ -76,35 +102,73 @@ class MemoryReadModels:
 
     async def index(self, build: Build) -> None:
         """See `ReadModelStore.index`."""
-        kept = self._found(build)
-        kept.build = msgspec.structs.replace(kept.build, indexed=True)
-
-    async def swap(self, build: Build) -> bool:
-        """See `ReadModelStore.swap`."""
-        kept = self._found(build)
-        if kept.build.state != "building":
-            return False
-        live = [k for k in self._kept.values() if k.build.projection == build.projection and k.build.state == "live"]
-        if any(k.build.cursor > kept.build.cursor for k in live):
-            return False
-        for other in live:
-            other.build = msgspec.structs.replace(other.build, state="retired")
-        kept.build = msgspec.structs.replace(kept.build, state="live")
-        return True
+        self._found(build.projection, build.number).change(indexed=True)
 
     async def drop(self, projection: str, number: int) -> None:
         """See `ReadModelStore.drop`."""
-        kept = self._kept.get((projection, number))
-        if kept is None:
-            raise NotFound(f"projection {projection} has no build {number}")
-        if kept.build.state != "retired":
-            raise Conflict(f"build {number} of projection {projection} is {kept.build.state}")
+        if self._found(projection, number).build.state == "live":
+            raise Conflict(f"build {number} of projection {projection} is live")
         del self._kept[projection, number]
 
-    def _found(self, build: Build) -> _Kept:
-        kept = self._kept.get((build.projection, build.number))
+    # -- switching
+    @asynccontextmanager
+    async def frozen(self, projection: str) -> AsyncGenerator[_Frozen]:
+        """See `ReadModelStore.frozen`."""
+        while True:
+            kept = self._live(projection)
+            async with kept.still:
+                if kept.build.state == "live":
+                    yield _Frozen(self, kept)
+                    return
+
+    def carry_out(self, live: _Kept, to: int, switch: Switch, kept_until: int, declined: int) -> bool:
+        """The switch itself."""
+        kept = self._kept.get((live.build.projection, to))
+        if kept is None or kept.build.state == "live" or kept.build.cursor != live.build.cursor:
+            return False
+        live.change(state="standby", kept_until=kept_until, revision=live.build.revision + 1, declined=0, note="")
+        kept.change(state="live", kept_until=0, revision=kept.build.revision + 1, declined=declined, note="")
+        self._switches.insert(0, switch)
+        return True
+
+    async def set_aside(self, build: Build, note: str, kept_until: int) -> None:
+        """See `ReadModelStore.set_aside`."""
+        kept = self._found(build.projection, build.number)
+        if kept.build.state == "building":
+            kept.change(state="standby", note=note, kept_until=kept_until)
+
+    async def sample(self, build: Build, table: str, size: int) -> list[Key]:
+        """See `ReadModelStore.sample`."""
+        return sorted(self._found(build.projection, build.number).tables[table], key=_digest)[:size]
+
+    async def digests(self, build: Build, table: str, columns: Sequence[str], keys: Sequence[Key]) -> Mapping[Key, str]:
+        """See `ReadModelStore.digests`."""
+        rows = self._found(build.projection, build.number).tables[table]
+        return {key: _digest([rows[key][name] for name in columns]) for key in keys if key in rows}
+
+    async def switches(
+        self, projection: str | None = None, limit: int = 100, *, unrecorded: bool = False
+    ) -> list[Switch]:
+        """See `ReadModelStore.switches`."""
+        found = (s for s in self._switches if projection in (None, s.projection))
+        return [s for s in found if s.recorded is None or not unrecorded][:limit]
+
+    async def recorded(self, switch: str, position: int) -> None:
+        """See `ReadModelStore.recorded`."""
+        self._switches = [
+            msgspec.structs.replace(s, recorded=position) if s.id == switch else s for s in self._switches
+        ]
+
+    def _live(self, projection: str) -> _Kept:
+        for kept in self._kept.values():
+            if kept.build.projection == projection and kept.build.state == "live":
+                return kept
+        raise NotFound(f"there is no projection {projection!r}", hint="thespis projections list names them")
+
+    def _found(self, projection: str, number: int) -> _Kept:
+        kept = self._kept.get((projection, number))
         if kept is None:
-            raise NotFound(f"projection {build.projection} has no build {build.number}")
+            raise build_gone(projection, number, None)
         return kept
 
     # -- folding
@@ -117,7 +181,12 @@ class MemoryReadModels:
     async def commit(self, build: Build, commit: Commit) -> Build | None:
         """See `ReadModelStore.commit`."""
         kept = self._kept.get((build.projection, build.number))
-        if kept is None or kept.build.revision != build.revision or kept.build.state == "retired":
+        if kept is None:
+            return None
+        if kept.still.locked() and kept.build.state == "live":
+            async with kept.still:
+                pass
+        if kept.build.revision != build.revision:
             return None
         staged = [(kept.tables[c.layout.name], *_staged(kept, c)) for c in commit.changes]
         for rows, new, gone in staged:
@@ -168,12 +237,17 @@ class MemoryReadModels:
     # -- reading
     async def query(self, projection: str, query: Query) -> Page:
         """See `ReadModelStore.query`."""
-        for kept in self._kept.values():
-            if kept.build.projection == projection and kept.build.state == "live":
-                checked = check_query(query, kept.build.tables)
-                rows, following = select(checked, kept.tables[checked.layout.name].values())
-                return Page([_copy(r) for r in rows], following, kept.build.cursor, kept.build.version)
-        raise NotFound(f"there is no projection {projection!r}", hint="thespis projections list names them")
+        kept = self._live(projection)
+        number, version = wanted_build(query)
+        if number is not None and number != kept.build.number:
+            if (projection, number) in self._kept:
+                kept = self._kept[projection, number]
+            elif kept.build.version != version:
+                raise build_gone(projection, number, version)
+        build = kept.build
+        checked = check_query(query, build.tables)
+        rows, following = select(checked, kept.tables[checked.layout.name].values(), build)
+        return Page([_copy(r) for r in rows], following, build.cursor, build.version, build.number, build.state)
 
 
 def _staged(kept: _Kept, change: Any) -> tuple[Rows, list[Key]]:
@@ -189,6 +263,10 @@ def _staged(kept: _Kept, change: Any) -> tuple[Rows, list[Key]]:
                 raise InvalidData(f"{layout.name}: row {key!r} exists already")
             new[key] = _copy(row)
     return new, list(change.deletes)
+
+
+def _digest(values: Sequence[Any]) -> str:
+    return blake2b(msgspec.json.encode(values, order="deterministic"), digest_size=16).hexdigest()
 
 
 def _copy(row: Row) -> Row:

@@ -7,6 +7,7 @@ from functools import cmp_to_key
 from typing import Any, Final
 
 from projections.core.definition import Row
+from projections.core.port import Build
 from projections.core.query import Checked, Filter, Order, next_token
 
 _TESTS: Final[dict[str, Callable[[Any, Any], bool]]] = {
@@ -22,7 +23,7 @@ _TESTS: Final[dict[str, Callable[[Any, Any], bool]]] = {
 }
 
 
-def select(checked: Checked, rows: Iterable[Row]) -> tuple[list[Row], str | None]:
+def select(checked: Checked, rows: Iterable[Row], build: Build) -> tuple[list[Row], str | None]:
     """The page of rows a query asks for, and where the next one begins."""
 
     def compare(a: Row, b: Row) -> int:
@@ -34,7 +35,7 @@ def select(checked: Checked, rows: Iterable[Row]) -> tuple[list[Row], str | None
         found = [r for r in found if _compare(checked.order, r, place) > 0]
     page = found[checked.offset : checked.offset + checked.limit]
     more = len(found) > checked.offset + checked.limit
-    return page, next_token(checked, page[-1]) if more else None
+    return page, next_token(checked, page[-1], build.number, build.version) if more else None
 
 
 def _fits(row: Row, where: Iterable[Filter]) -> bool:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final
 
 import asyncpg
 import msgspec
 
 from events.errors import Conflict, InvalidData, NotFound
+from infra.postgres import projections_builds as registry
 from infra.postgres import projections_parking as parking
+from infra.postgres import projections_switching as switching
 from infra.postgres import projections_tables as tables
 from infra.postgres.connection import Connection, Link, Links
 from infra.postgres.errors import FAILURES, translated
@@ -19,26 +20,16 @@ from infra.postgres.projections_query import query_sql
 from infra.postgres.projections_source import PostgresSource
 from projections.core.builds import Plan, plan
 from projections.core.definition import Key, Layout, Projection, Row
-from projections.core.port import Build, Commit, Decision, Page, ParkedKey, State
-from projections.core.query import Query, check_query, next_token
+from projections.core.port import Build, Commit, Decision, Page, ParkedKey, Switch
+from projections.core.query import Query, build_gone, check_query, next_token, wanted_build
 
 FOLD_TIMEOUT: Final = 120.0
 QUERY_TIMEOUT: Final = 30.0
 INDEX_TIMEOUT: Final = 24 * 3600.0
+FREEZE_TIMEOUT: Final = 15.0
 """Seconds a transaction may take."""
 
-_BUILDS: Final = """
-select b.projection, b.number, b.version, b.state, b.cursor, b.revision, b.indexed, b.tables,
-       (select count(*) from thespis.projection_parked p where p.projection = b.projection and p.number = b.number),
-       b.created_at
-  from thespis.projection_builds b"""
-_ORDERED: Final = f"{_BUILDS} order by b.projection, b.number"
-_OF: Final = f"{_BUILDS} where b.projection = $1 order by b.number"
 _LOCK: Final = "select pg_advisory_xact_lock(738205, hashtext($1))"
-_CREATE: Final = """
-insert into thespis.projection_builds (projection, number, version, state, tables, created_at)
-values ($1, nextval('thespis.projection_numbers'), $2, $3, $4, $5) returning number"""
-_decode_tables = msgspec.json.Decoder(tuple[Layout, ...]).decode
 
 
 @asynccontextmanager
@@ -51,11 +42,12 @@ async def open_read_models(
     """
     folding = Links(dsn, "projections", folders, FOLD_TIMEOUT)
     reading = Links(dsn, "queries", readers, QUERY_TIMEOUT)
+    freezing = Links(dsn, "switches", 2, FREEZE_TIMEOUT)
     try:
-        yield PostgresSource(folding), PostgresReadModels(dsn, folding, reading)
+        yield PostgresSource(folding), PostgresReadModels(dsn, folding, reading, freezing)
     finally:
-        await folding.close()
-        await reading.close()
+        for links in (folding, reading, freezing):
+            await links.close()
 
 
 class _Moved(Exception):
@@ -65,12 +57,14 @@ class _Moved(Exception):
 class PostgresReadModels:
     """A `ReadModelStore` over connections that its owner closes, see `open_read_models`."""
 
-    def __init__(self, dsn: str, folding: Links, reading: Links) -> None:
+    def __init__(self, dsn: str, folding: Links, reading: Links, freezing: Links) -> None:
         self._dsn = dsn
         self._folding = folding
         self._reading = reading
+        self._freezing = freezing
         self._live: dict[str, Build] = {}
-        """The live builds as last seen: a query finds out by itself when one is no longer live."""
+        self._others: dict[tuple[str, int], Build] = {}
+        """Builds as last seen: a query finds out by itself when one is no longer live, or gone."""
 
     # -- builds
     async def open(self, projection: Projection) -> list[Build]:
@@ -78,7 +72,7 @@ class PostgresReadModels:
         builds = await self.builds(projection.name)
         if plan(builds, projection) != Plan(None):
             builds = await self._carry_out(projection, fresh=False)
-        return [b for b in builds if b.state != "retired"]
+        return builds
 
     async def rebuild(self, projection: Projection) -> Build:
         """See `ReadModelStore.rebuild`."""
@@ -90,12 +84,12 @@ class PostgresReadModels:
             async with connection.transaction():
                 await connection.execute("set local lock_timeout = '10s'")
                 await connection.execute(_LOCK, projection.name)
-                todo = plan(await _builds(connection, projection.name), projection, fresh)
+                todo = plan(await registry.builds(connection, projection.name), projection, fresh)
                 for number in todo.drop:
-                    await _drop(connection, projection.name, number)
+                    await registry.drop(connection, projection.name, number)
                 if todo.create is not None:
-                    await _create(connection, projection, todo.create)
-                return await _builds(connection, projection.name)
+                    await registry.create(connection, projection, todo.create)
+                return await registry.builds(connection, projection.name)
 
         return await self._folding.run(work)
 
@@ -103,7 +97,7 @@ class PostgresReadModels:
         """See `ReadModelStore.builds`."""
 
         async def work(connection: Connection) -> list[Build]:
-            return await _builds(connection, projection)
+            return await registry.builds(connection, projection)
 
         return await self._reading.run(work)
 
@@ -129,31 +123,6 @@ class PostgresReadModels:
         finally:
             await link.close()
 
-    async def swap(self, build: Build) -> bool:
-        """See `ReadModelStore.swap`."""
-
-        async def work(connection: Connection) -> bool:
-            async with connection.transaction():
-                rows = await connection.fetch(
-                    "select number, state, cursor from thespis.projection_builds where projection = $1"
-                    " order by number for update",
-                    build.projection,
-                )
-                cursors = {number: cursor for number, state, cursor in rows if state == "live"}
-                mine = next((r for r in rows if r[0] == build.number), None)
-                if mine is None or mine[1] != "building" or any(c > mine[2] for c in cursors.values()):
-                    return False
-                for number, state in [*((n, "retired") for n in cursors), (build.number, "live")]:
-                    await connection.execute(
-                        "update thespis.projection_builds set state = $3 where projection = $1 and number = $2",
-                        build.projection,
-                        number,
-                        state,
-                    )
-                return True
-
-        return await self._folding.run(work)
-
     async def drop(self, projection: str, number: int) -> None:
         """See `ReadModelStore.drop`."""
 
@@ -161,22 +130,69 @@ class PostgresReadModels:
             async with connection.transaction():
                 await connection.execute("set local lock_timeout = '10s'")
                 await connection.execute(_LOCK, projection)
-                found = next((b for b in await _builds(connection, projection) if b.number == number), None)
-                if found is None:
-                    raise NotFound(f"projection {projection} has no build {number}")
-                if found.state != "retired":
-                    raise Conflict(f"build {number} of projection {projection} is {found.state}")
-                await _drop(connection, projection, number)
+                state = await registry.state(connection, projection, number)
+                if state is None:
+                    raise build_gone(projection, number, None)
+                if state == "live":
+                    raise Conflict(f"build {number} of projection {projection} is live")
+                await registry.drop(connection, projection, number)
+
+        await self._folding.run(work)
+
+    # -- switching
+    def frozen(self, projection: str) -> AbstractAsyncContextManager[switching.Frozen]:
+        """See `ReadModelStore.frozen`. The row of the live build is locked: commits, which update it, wait."""
+        return switching.frozen(self._freezing, projection)
+
+    async def set_aside(self, build: Build, note: str, kept_until: int) -> None:
+        """See `ReadModelStore.set_aside`."""
+
+        async def work(connection: Connection) -> None:
+            await switching.set_aside(connection, build, note, kept_until)
+
+        await self._folding.run(work)
+
+    async def sample(self, build: Build, table: str, size: int) -> list[Key]:
+        """See `ReadModelStore.sample`."""
+
+        async def work(connection: Connection) -> list[Key]:
+            return await tables.sample(connection, build.projection, build.number, _layout(build, table), size)
+
+        return await self._folding.run(work)
+
+    async def digests(self, build: Build, table: str, columns: Sequence[str], keys: Sequence[Key]) -> Mapping[Key, str]:
+        """See `ReadModelStore.digests`."""
+
+        async def work(connection: Connection) -> dict[Key, str]:
+            layout = _layout(build, table)
+            return await tables.digests(connection, build.projection, build.number, layout, columns, keys)
+
+        return await self._folding.run(work)
+
+    async def switches(
+        self, projection: str | None = None, limit: int = 100, *, unrecorded: bool = False
+    ) -> list[Switch]:
+        """See `ReadModelStore.switches`."""
+
+        async def work(connection: Connection) -> list[Switch]:
+            return await switching.switches(connection, projection, limit, unrecorded)
+
+        return await self._reading.run(work)
+
+    async def recorded(self, switch: str, position: int) -> None:
+        """See `ReadModelStore.recorded`."""
+
+        async def work(connection: Connection) -> None:
+            await switching.recorded(connection, switch, position)
 
         await self._folding.run(work)
 
     # -- folding
     async def load(self, build: Build, table: str, keys: Sequence[Key]) -> list[Row]:
         """See `ReadModelStore.load`."""
-        layout = next(t for t in build.tables if t.name == table)
 
         async def work(connection: Connection) -> list[Row]:
-            return await tables.load(connection, build.projection, build.number, layout, list(keys))
+            return await tables.load(connection, build.projection, build.number, _layout(build, table), list(keys))
 
         return await self._folding.run(work)
 
@@ -238,10 +254,14 @@ class PostgresReadModels:
     # -- reading
     async def query(self, projection: str, query: Query) -> Page:
         """See `ReadModelStore.query`."""
+        number, version = wanted_build(query)
         for _ in range(10):
             build = self._live.get(projection) or await self._look(projection)
+            if number not in (None, build.number):
+                build = await self._other(projection, number, version)
+            live = build.number != number
             checked = check_query(query, build.tables)
-            sql, values = query_sql(projection, build.number, checked)
+            sql, values = query_sql(projection, build.number, checked, live)
 
             async def work(connection: Connection, sql: str = sql, values: list[Any] = values) -> list[Any]:
                 try:
@@ -250,14 +270,16 @@ class PostgresReadModels:
                     return []
 
             records = await self._reading.run(work)
-            if not records:  # it was swapped out since it was looked up
+            if not records:  # another build took its place since it was looked up, or it was dropped
                 self._live.pop(projection, None)
+                self._others.pop((projection, build.number), None)
                 continue
-            cursor, version = records[0][0], records[0][1]
-            found = [r[3:] for r in records if r[2]]
+            cursor, version_read, state = records[0][:3]
+            found = [r[4:] for r in records if r[3]]
             rows = tables.rows_of(checked.layout, found[: checked.limit])
-            following = next_token(checked, rows[-1]) if len(found) > checked.limit else None
-            return Page(rows, following, cursor, version)
+            more = len(found) > checked.limit
+            following = next_token(checked, rows[-1], build.number, build.version) if more else None
+            return Page(rows, following, cursor, version_read, build.number, state)
         raise NotFound(f"projection {projection!r} has no live build that stays")
 
     async def _look(self, projection: str) -> Build:
@@ -267,33 +289,20 @@ class PostgresReadModels:
                 return build
         raise NotFound(f"there is no projection {projection!r}", hint="thespis projections list names them")
 
-
-async def _builds(connection: Connection, projection: str | None) -> list[Build]:
-    rows = await (connection.fetch(_ORDERED) if projection is None else connection.fetch(_OF, projection))
-    return [_build(row) for row in rows]
-
-
-def _build(record: Any) -> Build:
-    projection, number, version, state, cursor, revision, indexed, declared, parked, created_at = record
-    return Build(
-        projection, number, version, state, cursor, revision, indexed, _decode_tables(declared), parked, created_at
-    )
-
-
-async def _create(connection: Connection, projection: Projection, state: State) -> None:
-    declared = msgspec.json.encode(projection.layouts)
-    number: int = await connection.fetchval(
-        _CREATE, projection.name, projection.version, state, declared, time.time_ns() // 1000
-    )
-    for layout in projection.layouts:
-        await connection.execute(tables.create_sql(tables.full_name(projection.name, number, layout.name), layout))
+    async def _other(self, projection: str, number: int, version: int | None) -> Build:
+        """A build that is not the live one; the live one in its stead if it is gone and of the same version."""
+        known = self._others.get((projection, number))
+        if known is not None:
+            return known
+        for build in await self.builds(projection):
+            if build.number == number:
+                self._others[projection, number] = build
+                return build
+        live = await self._look(projection)
+        if live.version != version:
+            raise build_gone(projection, number, version)
+        return live
 
 
-async def _drop(connection: Connection, projection: str, number: int) -> None:
-    declared = await connection.fetchval(
-        "delete from thespis.projection_builds where projection = $1 and number = $2 returning tables",
-        projection,
-        number,
-    )
-    for layout in _decode_tables(declared):
-        await connection.execute(f"drop table {tables.full_name(projection, number, layout.name)}")
+def _layout(build: Build, table: str) -> Layout:
+    return next(layout for layout in build.tables if layout.name == table)

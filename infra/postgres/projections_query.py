@@ -1,4 +1,4 @@
-"""Checked queries as SQL: one statement reads the live build's rows and its cursor in one snapshot."""
+"""Checked queries as SQL: one statement reads a build's rows and its cursor in one snapshot."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class _Values:
         return f"${len(self.all)}::{type_}"
 
 
-def query_sql(projection: str, number: int, checked: Checked) -> tuple[str, list[Any]]:
-    """SQL and parameters. It gives (cursor, version, whether there is a row, the columns …), at most limit + 1 rows.
+def query_sql(projection: str, number: int, checked: Checked, live: bool = True) -> tuple[str, list[Any]]:
+    """SQL and parameters. It gives (cursor, version, state, whether there is a row, the columns …), at most limit + 1.
 
-    No row at all means that the build is not the live one any more.
+    No row at all means that the build is not there any more or, if it has to be, not `live`.
     """
     layout = checked.layout
     values = _Values(projection, number)
@@ -34,10 +34,11 @@ def query_sql(projection: str, number: int, checked: Checked) -> tuple[str, list
     columns = ", ".join(f't."{c.name}"' for c in layout.columns)
     order = ", ".join(f't."{o.column}"{" desc" if o.descending else ""}' for o in checked.order)
     where = f" where {' and '.join(conditions)}" if conditions else ""
+    only_live = " and state = 'live'" if live else ""
     sql = (
-        "with b as (select cursor, version from thespis.projection_builds"
-        " where projection = $1 and number = $2 and state = 'live')"
-        f" select b.cursor, b.version, t.found, {columns} from b left join lateral (select true as found, t.*"
+        "with b as (select cursor, version, state from thespis.projection_builds"
+        f" where projection = $1 and number = $2{only_live})"
+        f" select b.cursor, b.version, b.state, t.found, {columns} from b left join lateral (select true as found, t.*"
         f" from {full_name(projection, number, layout.name)} t{where} order by {order}"
         f" limit {checked.limit + 1} offset {checked.offset}) t on true order by {order}"
     )

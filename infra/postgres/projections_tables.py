@@ -85,7 +85,7 @@ def insert_sql(name: str, layout: Layout, overwrite: bool, before: str = "", whe
 
 MOVE: Final = """
 update thespis.projection_builds set cursor = $3, revision = revision + 1
- where projection = $1 and number = $2 and revision = $4 and state <> 'retired'"""
+ where projection = $1 and number = $2 and revision = $4"""
 
 
 def at_once(projection: str, number: int, changes: Sequence[Change]) -> tuple[str, list[Any]] | None:
@@ -163,6 +163,32 @@ async def load(connection: Connection, projection: str, number: int, layout: Lay
     """The rows of those keys that exist."""
     sql = load_sql(full_name(projection, number, layout.name), layout)
     return rows_of(layout, await connection.fetch(sql, *_columns(keys)))
+
+
+async def sample(connection: Connection, projection: str, number: int, layout: Layout, size: int) -> list[Key]:
+    """Keys of the rows whose keys have the smallest hashes. Looks at every row."""
+    keys = _names(layout.key)
+    records = await connection.fetch(
+        f"select {keys} from {full_name(projection, number, layout.name)}"
+        f" order by hashtextextended(row({keys})::text, 0), {keys} limit $1",
+        size,
+    )
+    return [tuple(record) for record in records]
+
+
+async def digests(
+    connection: Connection, projection: str, number: int, layout: Layout, columns: Sequence[str], keys: Sequence[Key]
+) -> dict[Key, str]:
+    """MD5 of these columns, as text, of the rows of those keys that exist."""
+    if not keys:
+        return {}
+    mine = ", ".join(f't."{name}"' for name in columns)
+    records = await connection.fetch(
+        f"select md5(row({mine})::text), {_names(layout.key)} from unnest({_arrays(_keys(layout))})"
+        f" u({_names(layout.key)}) join {full_name(projection, number, layout.name)} t using ({_names(layout.key)})",
+        *_columns(keys),
+    )
+    return {tuple(record[1:]): record[0] for record in records}
 
 
 def rows_of(layout: Layout, records: Any) -> list[Row]:

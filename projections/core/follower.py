@@ -1,24 +1,45 @@
-"""One projection at work on this host: runs its live build, and the one that is to take its place."""
+"""One projection at work on this host: runs its live build, the one that is to take its place, and those kept."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from typing import Final
 
 from events.errors import ThespisError
+from projections.core.builds import surplus
+from projections.core.chronicle import Chronicle
+from projections.core.comparison import sample
 from projections.core.definition import Projection
+from projections.core.parking import live_build
 from projections.core.port import Build, ReadModelStore, Source
 from projections.core.runner import Runner
+from projections.core.switching import PROJECTOR, Order, carry_out
 
 log = logging.getLogger("thespis.projections")
+
+TELL_EVERY: Final = 10.0
+"""Seconds between looks for switches that the log was not told of: somebody died right after one."""
 
 
 class Follower:
     """Keeps one runner per build that this code can fold, and lets others wait for the live cursor."""
 
-    def __init__(self, projection: Projection, source: Source, store: ReadModelStore, batch: int, poll: float) -> None:
+    def __init__(
+        self,
+        projection: Projection,
+        source: Source,
+        store: ReadModelStore,
+        *,
+        batch: int,
+        poll: float,
+        chronicle: Chronicle | None,
+        clock: Callable[[], int],
+        keep: float,
+    ) -> None:
         self.projection = projection
         self.cursor = 0
         """How far the live rows are, as far as known here."""
@@ -29,6 +50,10 @@ class Follower:
         self._store = store
         self._batch = batch
         self._poll = poll
+        self._chronicle = chronicle
+        self._clock = clock
+        self._keep = int(keep * 1e6)
+        self._told = -TELL_EVERY
         self._problem = ""
         self._runners: dict[int, tuple[Runner, asyncio.Task[None]]] = {}
         self._task: asyncio.Task[None] | None = None
@@ -42,6 +67,16 @@ class Follower:
     def error(self) -> str:
         """What keeps it from going on, or nothing."""
         return self._problem or next((r.error for r, _ in self._runners.values() if r.error), "")
+
+    @property
+    def leads(self) -> bool:
+        """Whether the live build is folded here."""
+        return any(runner.build.state == "live" for runner, _ in self._runners.values())
+
+    def runner(self, number: int) -> Runner | None:
+        """What folds a build here, or None."""
+        found = self._runners.get(number)
+        return found[0] if found is not None else None
 
     def start(self) -> None:
         """Begin to follow the log."""
@@ -91,12 +126,45 @@ class Follower:
         while True:
             self._look.clear()
             try:
-                self._match(await self._store.open(self.projection))
+                builds = await self._store.open(self.projection)
+                self._match(builds)
+                for number in surplus(builds, self._clock()):
+                    await self._store.drop(self.projection.name, number)
+                    log.info("projection %s: build %d is dropped, its time is over", self.projection.name, number)
+                if time.monotonic() - self._told >= TELL_EVERY:
+                    await self.tell()
             except Exception as error:
                 self._complain(error)
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._poll):
                     await self._look.wait()
+
+    async def tell(self) -> None:
+        """Let the log know what was switched."""
+        if self._chronicle is not None:
+            await self._chronicle.catch_up(self._store, self.projection.name)
+        self._told = time.monotonic()
+
+    async def _switch(self, runner: Runner) -> None:
+        """Let a build that has caught up take the live one's place, unless it holds something else than that."""
+        name, store = self.projection.name, self._store
+        samples = await sample(store, await live_build(store, name), runner.build)
+        async with self.turn, runner.own_turn:
+            now = self._clock()
+            order = Order(runner.build.number, PROJECTOR, "", False, now, self._keep)
+            outcome = await carry_out(store, name, order, samples, runner.advance)
+            if outcome.refused:
+                await store.set_aside(runner.build, outcome.refused, now + self._keep)
+                log.error("projection %s: build %d stays aside: %s", name, order.to, outcome.refused)
+        if outcome.switch is not None:
+            self.switched()
+
+    def switched(self) -> None:
+        """Another build became live: what runs here is to look again, and the log has to be told."""
+        for runner, _ in self._runners.values():
+            runner.forget()
+        self._told = -TELL_EVERY
+        self.look()
 
     def _complain(self, error: Exception) -> None:
         text = f"{type(error).__name__}: {error}"
@@ -108,15 +176,19 @@ class Follower:
     def _match(self, builds: list[Build]) -> None:
         """Run exactly the builds that are of this code's version."""
         self._problem = ""
-        mine = {b.number: b for b in builds if b.version == self.projection.version and b.state != "retired"}
-        newer = [b for b in builds if b.version > self.projection.version]
-        if newer and not mine:
-            self._problem = f"version {newer[0].version} is live; the code here is version {self.projection.version}"
+        version, tables = self.projection.version, self.projection.layouts
+        mine = {b.number: b for b in builds if b.version == version and b.tables == tables}
+        live = next((b for b in builds if b.state == "live"), None)
+        if live is not None and live.version != version and not mine:
+            self._problem = f"version {live.version} is live; the code here is version {version}"
         for number, (_, task) in list(self._runners.items()):
             if number not in mine or task.done():
                 task.cancel()
                 del self._runners[number]
         for number, build in mine.items():
+            known = self.runner(number)
+            if known is not None and known.build.state != build.state:
+                known.forget()
             if number not in self._runners:
                 runner = Runner(
                     self.projection,
@@ -128,6 +200,7 @@ class Follower:
                     committed=self._committed,
                     live_turn=self.turn,
                     hurry=self._hurry,
+                    switch=self._switch,
                 )
                 task = asyncio.create_task(runner.run(), name=f"projection-{self.projection.name}-{number}")
                 self._runners[number] = (runner, task)

@@ -1,21 +1,24 @@
 """The ports of projections: where events are read, and where rows and cursors are kept.
 
-One contract suite (`tests/contract/test_projection_store.py`) runs against every adapter of `ReadModelStore`.
+One contract suite (`tests/contract/test_projection*.py`) runs against every adapter of `ReadModelStore`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Literal, Protocol
 
 import msgspec
 
 from events.envelope import Event
+from projections.core.comparison import Comparison
 from projections.core.definition import Key, Layout, Projection, Row
 from projections.core.query import Query
 from projections.core.rows import Change
 
-State = Literal["live", "building", "retired"]
+State = Literal["live", "building", "standby"]
+"""`live` is what readers see, `building` is on its way there, `standby` is kept so that it can be switched to."""
 
 
 class Build(msgspec.Struct, frozen=True):
@@ -38,6 +41,12 @@ class Build(msgspec.Struct, frozen=True):
     """How many keys are parked."""
     created_at: int = 0
     """Microseconds since 1970, UTC, by the store's clock."""
+    kept_until: int = 0
+    """Of a standby: when it is dropped (µs)."""
+    note: str = ""
+    """Of a standby: why it did not become live, if that was refused."""
+    declined: int = 0
+    """Of the live one: the version a person switched away from. Up to that one, none is built without being asked."""
 
 
 class Poisoned(msgspec.Struct, frozen=True, gc=False):
@@ -89,12 +98,37 @@ class Commit(msgspec.Struct):
 
 
 class Page(msgspec.Struct, frozen=True):
-    """Rows of the live build. `next` continues after them, or is None at the end; `cursor` is how far they are."""
+    """Rows of one build. `next` continues after them in the same build, or is None at the end.
+
+    `cursor` is how far the rows are, `state` is that of the build when they were read.
+    """
 
     rows: list[Row]
     next: str | None
     cursor: int
     version: int
+    build: int
+    state: State
+
+
+class Switch(msgspec.Struct, frozen=True):
+    """Readers were switched from one build to another, both at `position`: what is told to the log, once.
+
+    `id` is that of the event, `at` is when (µs), `recorded` the event's position in the log, or None until it is there.
+    """
+
+    id: str
+    projection: str
+    from_build: int
+    from_version: int
+    to_build: int
+    to_version: int
+    position: int
+    comparison: Comparison
+    by: str
+    reason: str
+    at: int
+    recorded: int | None = None
 
 
 class Source(Protocol):
@@ -119,12 +153,28 @@ class Source(Protocol):
         ...
 
 
+class Frozen(Protocol):
+    """The live build while nobody can store anything in it. Readers are not held up."""
+
+    @property
+    def live(self) -> Build:
+        """It, at the position where it stands."""
+        ...
+
+    async def switch(self, to: int, switch: Switch, *, kept_until: int, declined: int) -> bool:
+        """Make build `to` the live one and write that down, if it stands at the same position; else False.
+
+        The one before becomes a standby. Both get a new revision, so that what was on its way to them is not stored.
+        """
+        ...
+
+
 class ReadModelStore(Protocol):
     """Rows and cursors. All methods raise StoreUnavailable; whether a commit happened is then not known."""
 
     # -- builds
     async def open(self, projection: Projection) -> list[Build]:
-        """Make sure there is a build of the projection's version, and return its live and building ones.
+        """Make sure there is a build of the projection's version if there has to be one, and return all its builds.
 
         The first build is live at once; that of a higher version is a building one beside the live one. When the live
         one is of a higher version nothing is made. Raises BadDefinition when tables changed without a new version.
@@ -132,23 +182,52 @@ class ReadModelStore(Protocol):
         ...
 
     async def rebuild(self, projection: Projection) -> Build:
-        """Begin a new build beside the live one, of the same version; returns the one under way if there is one."""
+        """Begin a new build beside the live one, of the same version; returns the one under way if there is one.
+
+        Raises Conflict when the live one is of a higher version.
+        """
         ...
 
     async def builds(self, projection: str | None = None) -> list[Build]:
-        """All builds, of one projection or of all, by name and number; retired ones too."""
+        """All builds, of one projection or of all, by name and number."""
         ...
 
     async def index(self, build: Build) -> None:
         """Create the secondary indexes of a build. Readers are not blocked."""
         ...
 
-    async def swap(self, build: Build) -> bool:
-        """Make a building build the live one, if its cursor is not behind the live one's; that is retired."""
+    async def drop(self, projection: str, number: int) -> None:
+        """Remove a build and its tables. Raises NotFound, or Conflict when it is the live one."""
         ...
 
-    async def drop(self, projection: str, number: int) -> None:
-        """Remove a retired build and its tables. Raises NotFound, or Conflict when it is not retired."""
+    # -- switching
+    def frozen(self, projection: str) -> AbstractAsyncContextManager[Frozen]:
+        """Let nobody store anything in the live build for as long as the block lasts, at most some seconds.
+
+        Raises NotFound when there is none. Leaving the block without `switch` changes nothing.
+        """
+        ...
+
+    async def set_aside(self, build: Build, note: str, kept_until: int) -> None:
+        """Make a building build a standby."""
+        ...
+
+    async def sample(self, build: Build, table: str, size: int) -> list[Key]:
+        """Keys of `size` rows (all, if there are fewer), chosen by a hash of the key: equal tables give equal keys."""
+        ...
+
+    async def digests(self, build: Build, table: str, columns: Sequence[str], keys: Sequence[Key]) -> Mapping[Key, str]:
+        """A digest of these columns of the rows of these keys that exist."""
+        ...
+
+    async def switches(
+        self, projection: str | None = None, limit: int = 100, *, unrecorded: bool = False
+    ) -> list[Switch]:
+        """What was switched, newest first; only what the log was not told yet, if asked."""
+        ...
+
+    async def recorded(self, switch: str, position: int) -> None:
+        """The event of the switch of that id is in the log at `position`."""
         ...
 
     # -- folding
@@ -157,8 +236,8 @@ class ReadModelStore(Protocol):
         ...
 
     async def commit(self, build: Build, commit: Commit) -> Build | None:
-        """Write everything and the cursor in one transaction, if the build is still at `build.revision` and not
-        retired; else nothing, and None.
+        """Write everything and the cursor in one transaction, if the build is still at `build.revision`; else nothing,
+        and None.
 
         Raises InvalidData when a row does not fit its table, or an inserted one exists.
         """
@@ -179,6 +258,9 @@ class ReadModelStore(Protocol):
 
     # -- reading
     async def query(self, projection: str, query: Query) -> Page:
-        """Rows of the live build, all of one moment. Raises NotFound for an unknown projection, InvalidData for a
-        query that does not fit its tables."""
+        """Rows of the live build (or of `query.build`, or of the build of the page before), all of one moment.
+
+        Raises NotFound for an unknown projection or build, InvalidData for a query that does not fit its tables, and
+        Conflict when the build of the page before is gone and the live one is of another version.
+        """
         ...

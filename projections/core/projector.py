@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import msgspec
 
 from events.errors import DeadlineExceeded, NotFound
+from projections.core.by_hand import Hand
+from projections.core.chronicle import Chronicle
 from projections.core.definition import Projection, check
 from projections.core.follower import Follower
 from projections.core.parking import Outcome, discard, live_build, retry
-from projections.core.port import Build, ParkedKey, ReadModelStore, Source
+from projections.core.port import Build, ParkedKey, ReadModelStore, Source, Switch
+from projections.core.switching import KEEP, Order
 
 log = logging.getLogger("thespis.projections")
 
@@ -21,13 +25,16 @@ BATCH: Final = 10_000
 """Positions folded into one transaction while catching up."""
 POLL: Final = 1.0
 """Seconds between looks at the log when no doorbell rings."""
+STALE: Final = 5_000_000
+"""Microseconds after which rows that lack an event are called stale."""
 
 
 class Status(msgspec.Struct, frozen=True):
     """How a projection stands. Positions count events: `lag` is how many the live build has not folded yet.
 
-    `progress` is the cursor of a build under way, or None. `rate` is events a second lately, where it runs; `error` is
-    what keeps it from going on, if anything.
+    `progress` is the cursor of a build under way, or None. `stale_since` is when the first event was recorded that the
+    rows lack (µs), if that is a while ago: nobody folds them, or not quickly enough. `rate` is events a second lately,
+    where it runs; `error` is what keeps it from going on, if anything.
     """
 
     projection: str
@@ -39,14 +46,14 @@ class Status(msgspec.Struct, frozen=True):
     parked: int
     building: int | None = None
     progress: int | None = None
+    stale_since: int | None = None
     running: bool = False
     rate: float = 0.0
     error: str = ""
 
 
-def singleton_address(name: str) -> str:
-    """The address whose partition's owner runs this projection."""
-    return f"system/projection-{name}"
+def _wall_clock() -> int:
+    return time.time_ns() // 1000
 
 
 class Projector:
@@ -60,12 +67,20 @@ class Projector:
         *,
         batch: int = BATCH,
         poll: float = POLL,
+        chronicle: Chronicle | None = None,
+        clock: Callable[[], int] = _wall_clock,
+        keep: float = KEEP,
     ) -> None:
+        """`chronicle` tells the log of switches. `keep` is for how many seconds the build before a switch is kept up to
+        date, so that it can be switched back to."""
         self.projections = check(projections)
         self._source = source
         self._store = store
         self._batch = batch
         self._poll = poll
+        self._chronicle = chronicle
+        self._clock = clock
+        self._keep = keep
         self._followers: dict[str, Follower] = {}
 
     async def start(self, names: Iterable[str] | None = None) -> None:
@@ -82,7 +97,16 @@ class Projector:
         leaving = [self._followers.pop(name) for name in list(self._followers) if name not in wanted]
         for name in wanted:
             if name not in self._followers:
-                follower = Follower(self.projections[name], self._source, self._store, self._batch, self._poll)
+                follower = Follower(
+                    self.projections[name],
+                    self._source,
+                    self._store,
+                    batch=self._batch,
+                    poll=self._poll,
+                    chronicle=self._chronicle,
+                    clock=self._clock,
+                    keep=self._keep,
+                )
                 self._followers[name] = follower
                 follower.start()
         await asyncio.gather(*(f.stop() for f in leaving))
@@ -95,9 +119,23 @@ class Projector:
     async def status(self) -> list[Status]:
         """All projections that have a live build, by name, whether they run here or not."""
         head, builds = await self._source.head(), await self._store.builds()
-        return [self._status(b, builds, head) for b in builds if b.state == "live"]
+        live = [b for b in builds if b.state == "live"]
+        missing = {b.cursor + 1 for b in live if b.cursor < head}
+        times = await self._recorded(missing)
+        return [self._status(b, builds, head, times.get(b.cursor + 1)) for b in live]
 
-    def _status(self, live: Build, builds: Sequence[Build], head: int) -> Status:
+    async def stale_since(self, cursor: int) -> int | None:
+        """When the first event beyond a cursor was recorded (µs), if that is a while ago; else None."""
+        return self._stale((await self._recorded({cursor + 1})).get(cursor + 1))
+
+    async def _recorded(self, positions: set[int]) -> dict[int, int]:
+        found = await self._source.at(sorted(positions), ("position", "recorded_at")) if positions else []
+        return {event.position: event.recorded_at for event in found}
+
+    def _stale(self, missing_since: int | None) -> int | None:
+        return missing_since if missing_since is not None and self._clock() - missing_since > STALE else None
+
+    def _status(self, live: Build, builds: Sequence[Build], head: int, missing_since: int | None) -> Status:
         beside = [b for b in builds if b.projection == live.projection and b.state == "building"]
         follower = self._followers.get(live.projection)
         return Status(
@@ -110,6 +148,7 @@ class Projector:
             live.parked,
             beside[0].number if beside else None,
             beside[0].cursor if beside else None,
+            self._stale(missing_since),
             follower is not None,
             follower.rate if follower else 0.0,
             follower.error if follower else "",
@@ -121,7 +160,7 @@ class Projector:
             async with asyncio.timeout(timeout):
                 while True:
                     follower = self._followers.get(name)
-                    if follower is not None:
+                    if follower is not None and follower.leads:
                         follower.wake()
                         await follower.reached(position, 0.25)
                         if follower.cursor >= position:
@@ -149,6 +188,28 @@ class Projector:
         if follower is not None:
             follower.look()
         return build
+
+    async def switch(self, name: str, to: int, by: str, reason: str, timeout: float = 60.0) -> Switch:
+        """Let readers see another build, whatever it holds, at the position where both stand.
+
+        The build is first folded up to the live one, here or by a host that has its code. Raises NotFound, Conflict
+        when it is live already or nobody can fold it, DeadlineExceeded.
+        """
+        follower = self._followers.get(name)
+        hand = Hand(name, self.projections.get(name), self._source, self._store, follower)
+        order = Order(to, by, reason, True, self._clock(), int(self._keep * 1e6))
+        done = await hand.switch(order, timeout)
+        if follower is not None:
+            follower.switched()
+        elif self._chronicle is not None:
+            await self._chronicle.catch_up(self._store, name)
+        return done
+
+    async def drop(self, name: str, number: int) -> None:
+        """Remove a build that is not live. Raises NotFound, Conflict."""
+        await self._store.drop(name, number)
+        if (follower := self._followers.get(name)) is not None:
+            follower.look()
 
     async def parked(self, name: str | None = None) -> list[ParkedKey]:
         """Parked keys of the live builds, of one projection or of all."""

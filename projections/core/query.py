@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, cast
 
 import msgspec
 
-from events.errors import InvalidData
+from events.errors import Conflict, InvalidData, NotFound
 from projections.core.definition import Column, Layout, Row
 
 Op = Literal["=", "!=", "<", "<=", ">", ">=", "^=", "*=", "in"]
@@ -50,7 +50,8 @@ class Order(msgspec.Struct, frozen=True):
 class Query(msgspec.Struct, frozen=True):
     """What to read. `table` may be left out when there is one; `tenant` None reads all tenants' rows.
 
-    `after` is the `next` of the page before (same filters and order); `offset` skips rows instead.
+    `after` is the `next` of the page before (same filters and order): it is of the same build, even when another one
+    has become live. `offset` skips rows instead. `build` reads another build than the live one.
     """
 
     tenant: str | None
@@ -60,6 +61,7 @@ class Query(msgspec.Struct, frozen=True):
     limit: int = 100
     after: str | None = None
     offset: int = 0
+    build: int | None = None
 
 
 class Checked(msgspec.Struct, frozen=True):
@@ -117,10 +119,51 @@ def check_query(query: Query, tables: Sequence[Layout]) -> Checked:
     return Checked(layout, tuple(where), tuple(order), query.limit, query.offset, place)
 
 
-def next_token(checked: Checked, row: Row) -> str:
+class Place(msgspec.Struct, frozen=True, array_like=True):
+    """Where a page begins: after these values of the columns it is ordered by, in a build of a version."""
+
+    build: int
+    version: int
+    order: str
+    values: list[Any]
+
+
+def next_token(checked: Checked, row: Row, build: int, version: int) -> str:
     """Where the page after the one that ends with `row` begins."""
-    values = [row[o.column] for o in checked.order]
-    return urlsafe_b64encode(msgspec.json.encode([_signature(checked.order), values])).decode().rstrip("=")
+    place = Place(build, version, _signature(checked.order), [row[o.column] for o in checked.order])
+    return urlsafe_b64encode(msgspec.json.encode(place)).decode().rstrip("=")
+
+
+def place_of(token: str) -> Place:
+    """What `next_token` wrote. Raises InvalidData."""
+    try:
+        return msgspec.json.decode(urlsafe_b64decode(token + "=" * (-len(token) % 4)), type=Place)
+    except (ValueError, msgspec.DecodeError) as error:
+        raise _misplaced(token) from error
+
+
+def wanted_build(query: Query) -> tuple[int | None, int | None]:
+    """The build a query is to read (None: the live one), and the version that may stand in for it once it is gone."""
+    if query.after is not None:
+        place = place_of(query.after)
+        return place.build, place.version
+    return query.build, None
+
+
+def build_gone(projection: str, number: int, version: int | None) -> NotFound | Conflict:
+    """The build a query names is not there, and nothing can stand in for it."""
+    if version is None:
+        return NotFound(
+            f"projection {projection} has no build {number}", hint=f"thespis projections builds {projection} lists them"
+        )
+    return Conflict(
+        f"build {number} of projection {projection}, to which these pages belong, is gone",
+        hint=f"begin again with the first page: the live build is not of version {version}",
+    )
+
+
+def _misplaced(token: str) -> InvalidData:
+    return InvalidData(f"after={token[:40]!r} is not a place in this query", hint="pass the next of the page before")
 
 
 def _signature(order: Sequence[Order]) -> str:
@@ -128,16 +171,11 @@ def _signature(order: Sequence[Order]) -> str:
 
 
 def _place(token: str, order: Sequence[Order], layout: Layout) -> tuple[Any, ...]:
-    bad = InvalidData(f"after={token[:40]!r} is not a place in this query", hint="pass the next of the page before")
-    try:
-        signature, values = msgspec.json.decode(
-            urlsafe_b64decode(token + "=" * (-len(token) % 4)), type=tuple[str, list[Any]]
-        )
-    except (ValueError, msgspec.DecodeError) as error:
-        raise bad from error
-    if signature != _signature(order) or len(values) != len(order):
-        raise bad
-    return tuple(_value(_column(o.column, layout), value, null=True) for o, value in zip(order, values, strict=True))
+    place = place_of(token)
+    if place.order != _signature(order) or len(place.values) != len(order):
+        raise _misplaced(token)
+    pairs = zip(order, place.values, strict=True)
+    return tuple(_value(_column(o.column, layout), value, null=True) for o, value in pairs)
 
 
 def _table(name: str | None, tables: Sequence[Layout]) -> Layout:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -21,18 +21,19 @@ CHUNK: Final = 1_000
 """Events folded before the event loop gets a turn."""
 PIPELINED: Final = 8
 """Pages folded before others get their turn with the build."""
-SWAP_TRIES: Final = 50
 LOUD: Final = 10
 """Parked keys of one batch that are logged one by one."""
 MAX_BACKOFF: Final = 5.0
 """Seconds."""
 PAUSE: Final = 0.02
 """Seconds to rest after a small batch: a busy log takes few commits. Whoever waits for a position ends the rest."""
+BESIDE: Final = 0.25
+"""Seconds between steps of a build that nobody reads."""
 INDEX_TRIES: Final = 3
 
 
-class Retired(Exception):
-    """The build is no longer folded: another one took its place, or it was dropped."""
+class Gone(Exception):
+    """The build is no longer folded: it was dropped."""
 
 
 class Moved(Exception):
@@ -40,10 +41,11 @@ class Moved(Exception):
 
 
 class Runner:
-    """Folds one build until it is retired. All failures are retried; what cannot be folded is parked by the fold.
+    """Folds one build until it is dropped. All failures are retried; what cannot be folded is parked by the fold.
 
-    `turn` is held around every step, so that who holds it can rely on this build standing still here. `hurry` is set
-    while somebody waits.
+    A build that is not live is folded up to where the live one is and never beyond, so that the two can be compared and
+    switched at any time. `turn` is held around every step, so that who holds it can rely on this build standing still
+    here. `hurry` is set while somebody waits. `switch` lets a build that has caught up take the live one's place.
     """
 
     def __init__(
@@ -58,14 +60,17 @@ class Runner:
         committed: Callable[[Build], None],
         live_turn: asyncio.Lock,
         hurry: asyncio.Event,
+        switch: Callable[[Runner], Awaitable[None]],
     ) -> None:
         self.projection = projection
         self.build = build
         self.head = 0
         self._told = 0
         self.error = ""
-        self.turn = live_turn if build.state == "live" else asyncio.Lock()
+        self.own_turn = asyncio.Lock()
+        """Held around every step while the build is not live. Take that of the live build first."""
         self._live_turn = live_turn
+        self._switch = switch
         self._hurry = hurry
         self._moved_from = build.cursor
         self._source = source
@@ -83,10 +88,16 @@ class Runner:
         """In a row, without anything stored in between."""
         self._bell = asyncio.Event()
 
+    @property
+    def turn(self) -> asyncio.Lock:
+        """What is held around every step: that of the live build, if it is that."""
+        return self._live_turn if self.build.state == "live" else self.own_turn
+
     def wake(self, head: int = 0) -> None:
         """There may be something to fold, perhaps up to `head`."""
         self._told = max(self._told, head)
-        self._bell.set()
+        if self.build.state == "live":
+            self._bell.set()
 
     def forget(self) -> None:
         """Start again from what is stored: something failed, or somebody else wrote."""
@@ -94,13 +105,13 @@ class Runner:
         self._stale = True
 
     async def run(self) -> None:
-        """Fold until retired (returns) or cancelled."""
+        """Fold until it is gone (returns) or cancelled."""
         try:
             while True:
                 try:
                     busy = await self._work()
                     self.error, self._failures = "", 0
-                except Retired:
+                except Gone:
                     return
                 except Exception as error:
                     self.forget()
@@ -110,7 +121,7 @@ class Runner:
                     await _until(self._bell, min(self._poll * 0.05 * 2 ** min(self._failures, 10), MAX_BACKOFF))
                     continue
                 if not busy:
-                    await _until(self._bell, self._poll)
+                    await _until(self._bell, self._poll if self.build.state == "live" else min(self._poll, BESIDE))
                 elif (pause := self._pause()) > 0:
                     await _until(self._hurry, pause)
         finally:
@@ -131,6 +142,8 @@ class Runner:
     async def _work(self) -> bool:
         """One step, or what is due once everything is folded. False: nothing to do."""
         self._bell.clear()
+        if self.build.state != "live":
+            return await self._beside()
         async with self.turn:
             if self._stale:
                 await self._reload()
@@ -142,16 +155,48 @@ class Runner:
                     f"projection {self.projection.name} is at {self.build.cursor}, the log ends at {self.head}",
                     hint="if the log was restored from a backup, rebuild the projection",
                 )
-            near = behind <= self._batch  # under steady writes the head itself is never reached
-            if near and not self.build.indexed and self._index_tries < INDEX_TRIES:
+            # Under steady writes the head itself is never reached.
+            if not self.build.indexed and behind <= self._batch and self._index_tries < INDEX_TRIES:
                 await self._index()
                 return True
-            if self.build.state == "live" or not near:
-                if behind:
+            if behind:
+                await self._step()
+            return behind > 0
+
+    async def _beside(self) -> bool:
+        """One step towards the live build. One that is to take its place does so as soon as it is near."""
+        async with self.own_turn:
+            builds = await self._store.builds(self.projection.name)
+            mine = next((b for b in builds if b.number == self.build.number), None)
+            if self._stale or mine is None or (mine.state, mine.revision) != (self.build.state, self.build.revision):
+                await self._reload()
+                return True
+            self.head = next((b.cursor for b in builds if b.state == "live"), 0)
+            behind = self.head - self.build.cursor
+            if behind <= self._batch and not self.build.indexed and self._index_tries < INDEX_TRIES:
+                await self._index()
+                return True
+            if self.build.state == "standby" or behind > self._batch:
+                if behind > 0:
                     await self._step()
-                return behind > 0
-        await self._swap()
-        return True
+                return behind > self._batch
+        await self._switch(self)
+        self.forget()
+        return False
+
+    async def advance(self, position: int) -> Build:
+        """Fold up to and with a position that is not beyond the live build's, and no further; `turn` must be held."""
+        try:
+            while True:
+                if self._stale:
+                    await self._reload()
+                if self.build.cursor >= position:
+                    return self.build
+                self.head = position
+                await self._step()
+        except BaseException:
+            self.forget()
+            raise
 
     async def _look(self) -> int:
         """The head: as told when it is so near that the page itself shows whether it is true, else as looked up."""
@@ -167,32 +212,16 @@ class Runner:
         self._index_tries = 0
         await self._reload()
 
-    async def _swap(self) -> None:
-        """Take the live build's place. It stands still meanwhile, so that it cannot stay ahead for ever."""
-        async with self._live_turn, self.turn:
-            for _ in range(SWAP_TRIES):
-                swapped = await self._store.swap(self.build)
-                await self._reload()
-                if swapped:
-                    log.info("projection %s: build %d is live", self.projection.name, self.build.number)
-                if self.build.state == "live":
-                    return
-                self.head = await self._source.head()
-                if self.build.cursor < self.head:
-                    await self._step()
-
     # -- state
     async def _reload(self) -> None:
         builds = await self._store.builds(self.projection.name)
         build = next((b for b in builds if b.number == self.build.number), None)
-        if build is None or build.state == "retired":
-            raise Retired
+        if build is None:
+            raise Gone
         parked = [p.key for p in await self._store.parked(build)] if build.parked else []
         self._fold.forget(parked)
         self._stale = False
         self._moved(build)
-        if build.state == "live":
-            self.turn = self._live_turn
 
     def _moved(self, build: Build) -> None:
         self.build = build

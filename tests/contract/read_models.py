@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from projections import Projection, Query, ReadModelStore, Table
+from projections import Comparison, Projection, Query, ReadModelStore, Switch, Table
 from projections.core.port import Build, Commit
 from projections.core.rows import Change
 
@@ -66,6 +66,27 @@ async def committed(store: ReadModelStore, build: Build, commit: Commit) -> Buil
     stored = await store.commit(build, commit)
     assert stored is not None
     return stored
+
+
+def a_switch(live: Build, to: Build, id: str = "") -> Switch:
+    return Switch(
+        id or f"switch-{to.number}",
+        live.projection,
+        live.number,
+        live.version,
+        to.number,
+        to.version,
+        live.cursor,
+        Comparison(live.cursor, True, 10, 1, examples=("things default/a",)),
+        "ada",
+        "better",
+        1_700_000_000_000_000,
+    )
+
+
+async def switched(store: ReadModelStore, to: Build, declined: int = 0) -> bool:
+    async with store.frozen(to.projection) as frozen:
+        return await frozen.switch(to.number, a_switch(frozen.live, to), kept_until=77, declined=declined)
 
 
 async def names(store: ReadModelStore, **query: Any) -> list[str]:

@@ -8,7 +8,7 @@ from events.errors import BadDefinition, Conflict, InvalidData, NotFound
 from projections import Filter, Query, ReadModelStore
 from projections.core.port import Commit, Decision, Held, Poisoned
 from projections.core.rows import Change
-from tests.contract.read_models import NAMES, THINGS, committed, inserts, names, opened, puts, thing, things
+from tests.contract.read_models import NAMES, THINGS, committed, inserts, names, opened, puts, switched, thing, things
 
 
 @pytest.fixture
@@ -32,8 +32,10 @@ async def test_a_higher_version_builds_beside_the_live_one_and_a_lower_one_makes
     both = await store.open(things(2))
     assert [(b.version, b.state) for b in both] == [(1, "live"), (2, "building")]
     assert await store.open(things(2)) == both
-    assert await store.swap(both[1])
-    assert [b.state for b in await store.builds("things")] == ["retired", "live"]
+    assert await switched(store, both[1])
+    assert [b.state for b in await store.builds("things")] == ["standby", "live"]
+    assert [b.version for b in await store.open(things(1))] == [1, 2]
+    await store.drop("things", live.number)
     assert [b.version for b in await store.open(things(1))] == [2]
     assert live.number != both[1].number
 
@@ -61,28 +63,22 @@ async def test_a_rebuild_is_one_at_a_time_and_starts_empty(store: ReadModelStore
     assert [r["name"] for r in await store.load(live, "things", [("default", "a")])] == ["a"]
 
 
-async def test_a_build_takes_over_only_when_it_is_not_behind(store: ReadModelStore) -> None:
-    live = await committed(store, await opened(store), Commit(5, [puts(thing("old"))]))
-    fresh = await committed(store, await store.rebuild(things()), Commit(4, [puts(thing("new"))]))
-    assert not await store.swap(fresh)
-    assert await names(store) == ["old"]
-    fresh = await committed(store, fresh, Commit(5))
-    assert await store.swap(fresh)
-    assert await names(store) == ["new"]
-    assert await store.commit(live, Commit(6)) is None
-    assert await store.commit(fresh, Commit(6)) is not None
-    assert not await store.swap(fresh)
-
-
-async def test_only_a_retired_build_can_be_dropped(store: ReadModelStore) -> None:
+async def test_the_live_build_cannot_be_dropped_and_the_others_can(store: ReadModelStore) -> None:
     live = await opened(store)
-    with pytest.raises(Conflict):
+    with pytest.raises(Conflict, match="is live"):
         await store.drop("things", live.number)
-    await store.swap(await store.rebuild(things()))
-    await store.drop("things", live.number)
+    fresh = await store.rebuild(things())
+    await store.drop("things", fresh.number)
     with pytest.raises(NotFound):
-        await store.drop("things", live.number)
-    assert await names(store) == []
+        await store.drop("things", fresh.number)
+    assert await store.commit(fresh, Commit(1)) is None
+    assert await store.builds("things") == [live]
+
+
+async def test_an_older_code_does_not_rebuild_what_is_live(store: ReadModelStore) -> None:
+    await opened(store, things(2))
+    with pytest.raises(Conflict, match="version 2"):
+        await store.rebuild(things(1))
 
 
 async def test_indexes_are_made_once_and_rows_stay(store: ReadModelStore) -> None:
@@ -181,7 +177,7 @@ async def test_parked_keys_belong_to_their_build(store: ReadModelStore) -> None:
     )
     fresh = await store.rebuild(things())
     assert (fresh.parked, await store.parked(fresh)) == (0, [])
-    await store.swap(await committed(store, fresh, Commit(1)))
+    await switched(store, await committed(store, fresh, Commit(1)))
     await store.drop("things", live.number)
     assert await store.parked(live) == []
 

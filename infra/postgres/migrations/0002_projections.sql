@@ -4,12 +4,15 @@ create table thespis.projection_builds (
   projection text    collate "C" not null,
   number     bigint  not null,
   version    integer not null,
-  state      text    collate "C" not null check (state in ('live', 'building', 'retired')),
+  state      text    collate "C" not null check (state in ('live', 'building', 'standby')),
   cursor     bigint  not null default 0,     -- the last position folded in
   revision   bigint  not null default 0,     -- one more with every commit: compared and set
   indexed    boolean not null default false, -- secondary indexes come once the build has caught up
   tables     bytea   not null,               -- the declaration, as JSON
   created_at bigint  not null,               -- microseconds since 1970
+  kept_until bigint  not null default 0,     -- of a standby: when it is dropped (µs)
+  note       text    not null default '',    -- of a standby: why it did not become live, if that was refused
+  declined   integer not null default 0,     -- of the live one: the version a person switched away from
   primary key (projection, number)
 ) with (fillfactor = 20, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
 -- None of these indexes holds a column that a commit changes, so commits are HOT updates.
@@ -18,6 +21,25 @@ create unique index projection_building on thespis.projection_builds (projection
 
 -- Numbers are never used again, so neither are table names: no plan outlives its table.
 create sequence thespis.projection_numbers;
+
+-- What readers were switched to, written by the transaction that switched them; the log is told afterwards, once.
+create table thespis.projection_switches (
+  id           text    collate "C" primary key, -- of the event
+  projection   text    collate "C" not null,
+  from_build   bigint  not null,
+  from_version integer not null,
+  to_build     bigint  not null,
+  to_version   integer not null,
+  position     bigint  not null,                -- where both stood
+  comparison   bytea   not null,                -- as JSON
+  by           text    not null,
+  reason       text    not null,
+  at           bigint  not null,                -- microseconds since 1970
+  recorded     bigint,                          -- the event's position in the log
+  ordinal      bigint  not null generated always as identity
+);
+create index projection_switches_of on thespis.projection_switches (projection, ordinal);
+create index projection_switches_untold on thespis.projection_switches (ordinal) where recorded is null;
 
 -- Keys at which a fold failed, and the events that wait for them.
 create table thespis.projection_parked (
