@@ -10,7 +10,7 @@ from aiohttp import web
 
 from events import cloudevents as ce
 from events import ids
-from events.address import address, check_type
+from events.address import FOREIGN, address, check_type
 from events.envelope import Answer, Message
 from events.errors import DeadlineExceeded, Forbidden, InvalidData, ThespisError, UnknownType
 from gateway.http import body
@@ -20,8 +20,9 @@ from gateway.http.route import Call, answer
 from gateway.problems import Declined
 from gateway.tokens import now
 
-INNER_KINDS = frozenset({"feed", "system"})
-"""Kinds that take no messages from outside: feeds get theirs from POST /v1/events, system actors from the system."""
+INNER_KINDS = frozenset({"feed", "system"}) | FOREIGN
+"""Kinds that take no messages from outside: feeds get theirs from POST /v1/events, system actors from the system, and
+streams of other libraries none at all."""
 
 _encode = msgspec.json.Encoder().encode
 
