@@ -14,7 +14,7 @@ from events.envelope import Event
 from events.store import Epoch
 from events.system import Forked
 from gateway.proof.check import Check, at
-from gateway.proof.recent import Ledger, Recent
+from gateway.proof.recent import BUCKETS, Ledger, Recent
 from gateway.proof.reigns import Reigns
 
 EVERYTHING: Final = 1 << 62
@@ -68,8 +68,6 @@ class LogProof:
         self._hashes: dict[str, bytes] | None = {} if window == EVERYTHING else None
         """The hash of every event by its id, where a fork may begin; None: it is asked for."""
         self._recalled: dict[tuple[str, str, int], _Head | None] = {}
-        self._held: dict[str, _Head] = {}
-        """What `needs` still found in memory, from where it may be gone before its event is seen."""
         self._ids_seen = Ledger()
         self._closed = False
 
@@ -78,17 +76,23 @@ class LogProof:
         self.see_all((event,))
 
     def see_all(self, events: Iterable[Event]) -> None:
-        """Look at the next events."""
-        link, streams, seen, note = chain.link, self._streams, self._seen, self._ids_seen.note
-        reigns, hashes = self._reigns, self._hashes
+        """Look at the next events; with a `window`, at most that many."""
+        link, reigns, hashes, ids = chain.link, self._reigns, self._hashes, self._ids_seen.open
+        streams, older_streams = self._streams.young, self._streams.old
+        seen, older_seen = self._seen.young, self._seen.old
         for event in events:
-            position, version, stream, id = event.position, event.version, event.stream, event.id
+            position, version, stream, id, cause = (
+                event.position,
+                event.version,
+                event.stream,
+                event.id,
+                event.causation,
+            )
             key = f"{event.tenant}/{stream}"
             if position != self._head + 1:
                 self._positions.fault(f"{at(event)} follows position {self._head}")
             self._head = position
-            known = streams.get(key)
-            before, previous, last = known if known is not None else self._begins(event)
+            before, previous, last = streams.get(key) or older_streams.get(key) or self._begins(event)
             if version != before + 1:
                 self._versions.fault(f"{at(event)} follows version {before}")
             elif last > position:
@@ -96,40 +100,43 @@ class LogProof:
             if event.data is None:  # pyright: ignore[reportUnnecessaryComparison] - a blob that is not there
                 self._chains.fault(f"{at(event)} has no body: its blob is missing")
             elif event.hash != link(
-                previous, event.tenant, stream, version, id, event.type, event.schema, event.causation, event.data
+                previous, event.tenant, stream, version, id, event.type, event.schema, cause, event.data
             ):
                 self._chains.fault(f"{at(event)} does not continue its chain")
-            streams.put(key, (version, event.hash, position))
+            streams[key] = (version, event.hash, position)
             if reigns is not None and event.epoch:
                 reigns.see(crc32(key.encode()) % PARTITIONS, event.epoch, position, event)
-            note(hash(id), position)
-            cause = seen.get(event.causation)
-            if cause is None:
-                note(hash(event.causation), -position)
-            elif cause[1] != key and event.type != "Forked":
-                self._follow(event, key, cause)
-            seen.put(id, (position, key, version))
+            number = hash(id)
+            bucket = ids[number % BUCKETS]
+            bucket.append(number)
+            bucket.append(position)
+            caused = seen.get(cause) or older_seen.get(cause)
+            if caused is None:
+                number = hash(cause)
+                bucket = ids[number % BUCKETS]
+                bucket.append(number)
+                bucket.append(-position)
+            elif caused[1] != key and event.type != "Forked":
+                self._follow(event, key, caused)
+            seen[id] = (position, key, version)
             if hashes is not None:
                 hashes[id] = event.hash
             self._count += 1
+        for part in (self._streams, self._seen, self._heard, self._ids_seen):
+            part.settle()
 
     def needs(self, events: Iterable[Event]) -> list[tuple[str, str, int]]:
         """(tenant, stream, version) of the events before these that are not remembered, to be told by `recall`.
 
-        These are the next for `see_all`, and at most `window`.
+        These are the next for `see_all`.
         """
         wanted: list[tuple[str, str, int]] = []
-        streams = self._streams
+        streams, older = self._streams.young, self._streams.old
         here: set[str] = set()
-        self._held.clear()
         for event in events:
             key = f"{event.tenant}/{event.stream}"
-            if event.version > 1 and key not in here:
-                known = streams.get(key)
-                if known is None:
-                    wanted.append(_before(event))
-                elif streams.old:
-                    self._held[key] = known
+            if event.version > 1 and key not in here and key not in streams and key not in older:
+                wanted.append(_before(event))
             here.add(key)
         return wanted
 
@@ -142,9 +149,6 @@ class LogProof:
         if event.version == 1:
             self._begun += 1
             return 0, chain.GENESIS, 0
-        held = self._held.get(f"{event.tenant}/{event.stream}")
-        if held is not None:
-            return held
         found = self._recalled.get(_before(event))
         if found is not None:
             self._begun += event.type == "Forked"
@@ -159,10 +163,10 @@ class LogProof:
     def _follow(self, event: Event, key: str, cause: _Known) -> None:
         _, sender, version = cause
         pair = f"{sender}\0{key}"
-        heard = self._heard.get(pair) or 0
+        heard = self._heard.young.get(pair) or self._heard.old.get(pair) or 0
         self._order.require(version >= heard, f"{at(event)} follows from version {version} of {sender}, "
                             f"after version {heard} was heard")  # fmt: skip
-        self._heard.put(pair, max(heard, version))
+        self._heard.young[pair] = max(heard, version)
 
     def checks(self) -> list[Check]:
         """The statements, each with what was found."""

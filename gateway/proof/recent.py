@@ -11,6 +11,7 @@ from typing import Final, Generic, TypeVar
 V = TypeVar("V")
 
 BUCKETS: Final = 64
+"""A power of two."""
 PIECE: Final = 16_384
 """Numbers of a bucket in memory before they go to its file."""
 
@@ -18,7 +19,8 @@ PIECE: Final = 16_384
 class Recent(Generic[V]):
     """A dictionary of the `window` to 2 × `window` keys used last.
 
-    Two generations: when the young one is full it becomes the old one, and what nobody asked for meanwhile is gone.
+    Two generations, open to whoever is in a hurry: look in `young`, then in `old`; write to `young`; call `settle` now
+    and then. When the young one is full it becomes the old one, and what nobody wrote meanwhile is gone.
     """
 
     __slots__ = ("forgotten", "old", "window", "young")
@@ -30,14 +32,8 @@ class Recent(Generic[V]):
         self.forgotten = 0
         """How many generations were dropped; 0: everything there ever was is still here."""
 
-    def get(self, key: str) -> V | None:
-        """What is remembered under the key."""
-        found = self.young.get(key)
-        return found if found is not None or not self.old else self.old.get(key)
-
-    def put(self, key: str, value: V) -> None:
-        """Remember."""
-        self.young[key] = value
+    def settle(self) -> None:
+        """Begin a new generation if the young one is full."""
         if len(self.young) >= self.window:
             self.forgotten += bool(self.old)
             self.old, self.young = self.young, {}
@@ -49,33 +45,28 @@ class Ledger:
     A bucket at a time is small enough for a dictionary, however many pairs there are.
     """
 
-    def __init__(self, buckets: int = BUCKETS, piece: int = PIECE) -> None:
-        self._buckets = [array("q") for _ in range(buckets)]
-        self._mask = buckets - 1
+    def __init__(self, piece: int = PIECE) -> None:
+        self.open = [array("q") for _ in range(BUCKETS)]
+        """Append both numbers of a pair to the bucket `first % BUCKETS`, and call `settle` now and then."""
         self._piece = piece
         self._directory: TemporaryDirectory[str] | None = None
 
-    def note(self, first: int, second: int) -> None:
-        """Add a pair."""
-        bucket = self._buckets[first & self._mask]
-        bucket.append(first)
-        bucket.append(second)
-        if len(bucket) >= self._piece:
-            self._write(first & self._mask)
+    def settle(self) -> None:
+        """Write full buckets to their files."""
+        for number, bucket in enumerate(self.open):
+            if len(bucket) >= self._piece:
+                with self._file(number).open("ab") as file:
+                    bucket.tofile(file)
+                del bucket[:]
 
     def _file(self, number: int) -> Path:
         if self._directory is None:
             self._directory = TemporaryDirectory(prefix="thespis-proof-")
         return Path(self._directory.name) / str(number)
 
-    def _write(self, number: int) -> None:
-        with self._file(number).open("ab") as file:
-            self._buckets[number].tofile(file)
-        del self._buckets[number][:]
-
     def buckets(self) -> Iterator[list[tuple[int, int]]]:
         """The pairs of each bucket, in the order they came. Afterwards there are none any more."""
-        for number, rest in enumerate(self._buckets):
+        for number, rest in enumerate(self.open):
             numbers = array("q")
             if self._directory is not None and (file := self._file(number)).exists():
                 numbers.frombytes(file.read_bytes())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
 
 from events.envelope import Event
 from events.store import Epoch
@@ -22,7 +23,7 @@ class Reigns:
         self._spans: dict[tuple[int, int], tuple[int, int | None]] = {}
         self._events = 0
         ordered = sorted(epochs, key=lambda e: (e.partition, e.epoch))
-        for one, following in zip(ordered, [*ordered[1:], None], strict=True):
+        for one, following in zip_longest(ordered, ordered[1:]):
             ends = following if following is not None and following.partition == one.partition else None
             if ends is not None:
                 self._pair(one, ends)

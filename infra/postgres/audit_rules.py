@@ -189,7 +189,8 @@ select 'the body ' || encode(sha256, 'hex') || ' is not what it was: its bytes h
 select w.what || ': its body ' || coalesce(encode(w.blob, 'hex'), '') || ' is missing' from (
   select 'position ' || position || ' (' || stream || ' version ' || version || ')' as what, blob
     from thespis.events where data is null
-   union all select 'message ' || id || ' to ' || stream, blob from thespis.messages where data is null and outcome <> 'expired'
+   union all select 'message ' || id || ' to ' || stream, blob from thespis.messages
+    where data is null and outcome <> 'expired'
    union all select 'the tell ' || id || ' for ' || stream, blob from thespis.mailbox where data is null) w
  where not exists (select from thespis.blobs b where b.sha256 = w.blob)""",
     meaning="a body above 64 KiB was lost or changed; what it belongs to cannot be read",
