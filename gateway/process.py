@@ -219,6 +219,12 @@ async def running(options: Options) -> AsyncGenerator[Server]:
         host.listeners.append(committed)
         host.effects.late = partial(_late, client)
 
+        def given() -> None:
+            with contextlib.suppress(ThespisError):
+                bus.send(COMINGS, b"")
+
+        host.handover.listeners.append(given)
+
         door = Door(
             client=client,
             store=store,
@@ -240,7 +246,7 @@ async def running(options: Options) -> AsyncGenerator[Server]:
         stack.push_async_callback(comings.stop)
         await _start(stack, singletons.start, singletons.stop)
         await _start(stack, server.start, server.stop)
-        await _start(stack, host.start, lambda: _leave(host, bus))
+        await _start(stack, host.start, host.stop)
         bus.send(COMINGS, b"")
         await _start(stack, asks.start, asks.stop)
         await _start(stack, ingress.start, ingress.stop)
@@ -295,13 +301,6 @@ async def _start(
 ) -> None:
     stack.push_async_callback(stop)
     await start()
-
-
-async def _leave(host: Host, bus: NatsBus) -> None:
-    """Hand over, and let the others know that there is something to take."""
-    await host.stop()
-    with contextlib.suppress(ThespisError):
-        bus.send(COMINGS, b"")
 
 
 async def _late(client: Client, effect: Effect, status: str, outcome: bytes) -> None:

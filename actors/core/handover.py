@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from actors.core.cell import Cell
@@ -23,6 +23,9 @@ class Handover:
         self._host = host
         self.leaving: dict[asyncio.Future[None], list[Cell]] = {}
         """Who waits for which actors' commits."""
+        self.listeners: list[Callable[[], None]] = []
+        """Called when partitions were given back, so that others can be told to look."""
+        self._departed: list[Cell] = []
 
     def gained(self, epochs: dict[int, int]) -> None:
         """Partitions were claimed: take up what waits in them."""
@@ -50,9 +53,21 @@ class Handover:
                         await future
                 except TimeoutError:
                     self.leaving.pop(future, None)
-            await self._host.memory.remember(cells)
+            self._departed += cells
         for cell in cells:
             self._host.supervision.drop(cell, NotOwned(f"{cell.address} moved to another host"))
+
+    def given(self) -> None:
+        """Partitions were given back: others may take them at once; what their actors were is written down after."""
+        for listener in self.listeners:
+            listener()
+        if self._departed:
+            self._host.memory.spawn(self.remember())
+
+    async def remember(self) -> None:
+        """Write down what actors that have left were."""
+        departed, self._departed = self._departed, []
+        await self._host.memory.remember(departed)
 
     def check_idle(self) -> None:
         """After each commit: tell those who wait for the last one."""

@@ -26,9 +26,11 @@ from actors.core.loader import Loader
 from actors.core.mailroom import Mailroom
 from actors.core.memory import Memory
 from actors.core.ownership import Ownership
+from actors.core.personal import Personal
 from actors.core.port import ActorView, Done
 from actors.core.router import Router
 from actors.core.run_queue import RunQueue
+from actors.core.sealing import Sealing
 from actors.core.sources import Sources
 from actors.core.supervision import Supervision, parked
 from actors.core.timers import Timers
@@ -57,6 +59,7 @@ from events.store import (
     Mail,
     Status,
 )
+from events.subjects import Keyring, plan_of
 from events.system import SYSTEM_EVENTS
 
 log = logging.getLogger("thespis.host")
@@ -116,6 +119,7 @@ class Host:
         settings: Settings | None = None,
         hand: Hand | NoHand | None = None,
         info: bytes = b"{}",
+        keyring: Keyring | None = None,
     ) -> None:
         self.store = store
         self.settings = settings or Settings()
@@ -135,6 +139,7 @@ class Host:
                 self.words.messages[type_.struct] = (type_.name, type_.schema)
         for item in plugin.events:
             self.registry.add(item)
+        self.words.sealing = self._sealing(plugin, keyring)
         self.cells: dict[str, dict[str, Cell]] = {}
         self.listeners: list[Callable[[Sequence[Append], Appended], None]] = []
         self.hand = hand or NoHand()
@@ -142,21 +147,41 @@ class Host:
         self.run_queue = RunQueue(self)
         self._room: asyncio.Future[None] | None = None
         self.appender = Appender(store, self._on_batch)
-        self.loader = Loader(store, self._on_loaded)
+        self.loader = Loader(store, self._on_loaded, self.words.sealing)
         self.sources = Sources(self)
         self.handover = Handover(self)
         self.mailroom = Mailroom(store, self.sources.take_mail, self._wait_for_room)
         self.timers = Timers(store, now, self.sources.fire)
         self.ownership = Ownership(
-            store, self.id, ttl=self.settings.lease_ttl, info=info, gained=self.handover.gained, lost=self.handover.lost
+            store,
+            self.id,
+            ttl=self.settings.lease_ttl,
+            info=info,
+            gained=self.handover.gained,
+            lost=self.handover.lost,
+            given=self.handover.given,
         )
         effect_kinds = {kind.name: kind for kind in plugin.effects}
         self.effects = Effects(store, effect_kinds, self.ownership.owned, self.sources.settle, self.sources.record)
+        self.effects.sealing = self.words.sealing
         self.memory = Memory(self)
+        self.personal = Personal(self)
         self.supervision = Supervision(self)
         self.verdicts = Verdicts(self)
         self.control = Control(self)
         self.routers = [Router(self, kind) for kind in self.kinds.values() if kind.subscribes]
+
+    def _sealing(self, plugin: Plugin, keyring: Keyring | None) -> Sealing | None:
+        names = set(self.registry.plans).union(*(kind.messages.plans for kind in self.kinds.values()))
+        marked = names | {k.name for k in plugin.effects if plan_of(k.request) or plan_of(k.result)}
+        if not marked:
+            return None
+        if keyring is None:
+            raise BadDefinition(
+                f"{', '.join(sorted(marked))}: there are personal fields, and no keys to seal them with",
+                hint="give the host a data directory (--data), or THESPIS_MASTER_KEY_FILE and THESPIS_ERASURES_FILE",
+            )
+        return Sealing(keyring, self.registry, names)
 
     # -- life
 
@@ -181,6 +206,7 @@ class Host:
             await self.ownership.stop()
         except ThespisError as error:
             log.warning("left without saying so: %s", error)
+        await self.handover.remember()
         await self.timers.stop()
         await self.mailroom.stop()
         await self.loader.stop()
@@ -370,13 +396,14 @@ class Host:
             known = error if isinstance(error, ThespisError) else Unserved(str(error))
             self.supervision.drop(cell, known)
             return
-        log.error("%s cannot be folded", cell.address, exc_info=error)
+        said = self.personal.said(cell, error or Unserved("no history"))
+        log.error("%s cannot be folded: %s", cell.address, said, exc_info=None if cell.kind.personal else error)
         cell.version = loaded.version
         cell.hash = loaded.hash
         cell.loaded = True
         if cell.queue:
             work = self.run_queue.take(cell)
-            self.supervision.park(cell, work, "its history cannot be folded", f"{type(error).__name__}: {error}")
+            self.supervision.park(cell, work, "its history cannot be folded", said)
 
     def _wait_for_room(self) -> asyncio.Future[None] | None:
         if self.run_queue.waiting < self.settings.host_limit // 2:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+from collections.abc import Collection, Coroutine, Iterable
 from hashlib import sha256
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -65,14 +65,17 @@ class Memory:
         state = encode_state(cell.state)
         fold = cell.kind.fold_id
         content = snapshot_bytes(state, cell.parked, cell.withheld, cell.skip)
-        self._snapshots.append(Snapshot(cell.tenant, cell.address, cell.version, fold, content))
+        if not cell.kind.personal:  # its history is the only place where what is personal is kept
+            self._snapshots.append(Snapshot(cell.tenant, cell.address, cell.version, fold, content))
         self._hashes.append(StateHash(cell.tenant, cell.address, cell.version, sha256(state).digest(), fold))
         cell.snapped = cell.hashed = cell.version
 
     async def remember(self, cells: Iterable[Cell]) -> None:
-        """Note the states of actors that are about to leave, for verification and a quick return."""
-        for cell in cells:
+        """Note the states of actors that have left, for verification and a quick return."""
+        for number, cell in enumerate(cells, 1):
             self._note(cell)
+            if number % 500 == 0:
+                await self._flush()
         await self._flush()
 
     def _note(self, cell: Cell) -> None:
@@ -84,6 +87,12 @@ class Memory:
         hashed = sha256(encode_state(cell.state)).digest()
         self._hashes.append(StateHash(cell.tenant, cell.address, cell.version, hashed, cell.kind.fold_id))
         cell.hashed = cell.version
+
+    def unlearn(self, tenant: str, streams: Collection[str]) -> None:
+        """Do not write down what these actors were: somebody was erased."""
+        some = set(streams)
+        self._snapshots = [s for s in self._snapshots if s.tenant != tenant or s.stream not in some]
+        self._hashes = [h for h in self._hashes if h.tenant != tenant or h.stream not in some]
 
     def noted(self, cell: Cell, note: object) -> None:
         """An actor was parked or resumed: leave its mail, timers and outcomes in the store, or take them up again."""

@@ -11,6 +11,9 @@ from events.address import PARTITIONS
 from events.errors import NotOwned, ThespisError
 from events.store import EventStore, HostRow, Lease
 
+BEATS = 8
+"""Looks at the others within the time of a lease: one that died is missed that much later at most."""
+
 Gained = Callable[[dict[int, int]], None]
 Lost = Callable[[Sequence[int], bool], Awaitable[None]]
 
@@ -28,16 +31,28 @@ class Ownership:
     """Keeps the host's lease, claims what is its share, gives back what is not.
 
     `gained(epochs)` is called when partitions were claimed. `lost(partitions, graceful)` is awaited before they are
-    released (graceful: finish what is in flight), or when the lease ran out (drop everything, stay silent).
+    released (graceful: finish what is in flight), or when the lease ran out (drop everything, stay silent); `given()`
+    is called once they are released.
     """
 
-    def __init__(self, store: EventStore, host: str, *, ttl: float, info: bytes, gained: Gained, lost: Lost) -> None:
+    def __init__(
+        self,
+        store: EventStore,
+        host: str,
+        *,
+        ttl: float,
+        info: bytes,
+        gained: Gained,
+        lost: Lost,
+        given: Callable[[], None],
+    ) -> None:
         self._store = store
         self.host = host
         self._ttl = ttl
         self._info = info
         self._gained = gained
         self._lost = lost
+        self._given = given
         self.owned: dict[int, int] = {}
         self.hosts: list[HostRow] = []
         self._wake = asyncio.Event()
@@ -61,6 +76,7 @@ class Ownership:
             await self._lost(owned, True)
         self.owned.clear()
         await self._store.leave(self.name)
+        self._given()
 
     def hurry(self) -> None:
         """A host joined or left: look now."""
@@ -89,7 +105,7 @@ class Ownership:
         renewed = loop.time()
         while True:
             try:
-                async with asyncio.timeout(self._ttl / 4):
+                async with asyncio.timeout(self._ttl / BEATS):
                     await self._wake.wait()
             except TimeoutError:
                 pass
@@ -159,3 +175,4 @@ class Ownership:
             self._changed.set()
             await self._lost(extra, True)
             await self._store.release(self.name, extra)
+            self._given()

@@ -34,6 +34,8 @@ from infra.nats.wire import Wire
 
 PATIENCE = 30.0
 """Seconds an ask without a deadline waits."""
+SLOWEST = 0.25
+"""Most seconds between two tries while nobody owns an actor: so much later is a new owner found."""
 PER_TRY = 5.0
 """Seconds after which an unanswered request is sent again: its receiver may have died with it."""
 WINDOW = 2048
@@ -257,7 +259,7 @@ class _Try:
             loop = asyncio.get_running_loop()
             if loop.time() + self.delay < self.until():
                 loop.call_later(self.delay * (0.5 + random()), self.begin)
-                self.delay = min(self.delay * 2, 0.5)
+                self.delay = min(self.delay * 2, SLOWEST)
                 return
         self.done(result)
 

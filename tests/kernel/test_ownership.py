@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
-from actors.core.host import Host
+from actors.core.host import Host, wall_clock
 from events.address import partition_of
+from events.envelope import Message
 from events.errors import ThespisError
+from events.ids import random_id
+from events.store import StateHash
+from infra.memory.store import MemoryStore
 from infra.memory.system import System, run_system
 from tests.kernel.counter import Add, plugin
 
@@ -79,3 +84,33 @@ def test_a_host_that_comes_back_after_its_lease_writes_nothing() -> None:
         assert [e.version for e in await system.events()] == [1, 2]
 
     run_system(plugin(), script)
+
+
+class Slow(MemoryStore):
+    """Remembers states only when it is let."""
+
+    def __init__(self) -> None:
+        super().__init__(now=wall_clock)
+        self.asked = asyncio.Event()
+        self.let = asyncio.Event()
+
+    async def save_state_hashes(self, hashes: Sequence[StateHash]) -> None:
+        self.asked.set()
+        await self.let.wait()
+        await super().save_state_hashes(hashes)
+
+
+async def test_nobody_waits_for_what_a_leaving_host_writes_down() -> None:
+    store = Slow()
+    leaving, heir = Host(store, plugin(), host_id="leaving"), Host(store, plugin(), host_id="heir")
+    await leaving.start()
+    await leaving.ask(Message(random_id(), "Add", "counter/1", "default", b'{"by":1}', "user:test", 0, "", "c"))
+    stopping = asyncio.create_task(leaving.stop())
+    async with asyncio.timeout(30):
+        await store.asked.wait()
+        await heir.start()
+        await owns_all(heir)
+        store.let.set()
+        await stopping
+        await heir.stop()
+    assert [known.version for known in await store.state_hashes("default", "counter/1")] == [1]
