@@ -1,11 +1,16 @@
-"""Hosts in memory, on virtual time, that can be struck at any call to the store. Clients repeat until they are told."""
+"""Hosts in memory, on virtual time, over one log, that can be struck at any call and between any two of their awaits.
+
+Each host is what a process is: the kernel, the projector, the relay. Killed ones are followed by a fresh one, as a
+supervisor would see to it. Clients repeat until they are told.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from random import Random
-from typing import Any
+from typing import Any, Protocol, cast
 
 import msgspec
 
@@ -14,162 +19,321 @@ from actors.core.host import Host, Settings
 from actors.testing import VirtualClock
 from events.address import DEFAULT_TENANT, PARTITIONS, partition_of
 from events.envelope import Answer, Message
-from events.errors import OutcomeUnknown, StoreUnavailable, ThespisError, Unavailable
+from events.errors import DeadlineExceeded, ThespisError
 from events.ids import digest, keyed
-from events.store import EventStore
+from events.store import Effect, EventStore
 from gateway.demo.plan import Step
-from gateway.proof import LogProof, Witness, verdict, witness
+from gateway.process import Singletons
+from infra.memory.projections import MemoryReadModels
 from infra.memory.store import MemoryStore
+from projections import Projector, StoreSource
+from tests.acceptance.faults import Strike
+from tests.acceptance.steps import NOBODY, Process, quiet
+from tests.acceptance.wire import Wire
 
-FAULTS = ("killed before", "killed after", "answer lost", "not reached", "frozen")
-"""What may happen to a host at a call to the store: it is killed before the call takes effect, or after; the call takes
-effect but its answer is lost, or it does not take effect; the host stops for longer than its lease and then goes on."""
-
-PATIENCE = 300.0
-"""Virtual seconds until everything must be done."""
-CALLS = frozenset(name for name in vars(EventStore) if not name.startswith("_") and name != "streams")
+FREEZE = 6.0
+CUT_OFF = 5.0
+HOUR = 3600.0
+ASTRAY = 20.0
 
 
-class Wire:
-    """A host's way to the store. Counts calls; `faults` names what happens at which."""
+class Adapters(Protocol):
+    """What the log and the read models are kept in."""
 
-    def __init__(self, world: World) -> None:
-        self.host: Host
-        self.dead: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._world = world
-        self._thaw: asyncio.Event = asyncio.Event()
-        self._thaw.set()
+    def log(self, now: Callable[[], int]) -> MemoryStore: ...
 
-    def __getattr__(self, name: str) -> Any:
-        world = self._world
-        found = getattr(world.store, name)
-        if name not in CALLS:
-            return found
+    def models(self, now: Callable[[], int]) -> MemoryReadModels: ...
 
-        async def call(*args: Any, **kwargs: Any) -> Any:
-            fault = world.faults.pop(len(world.calls), None)
-            world.calls.append(name)
-            await self.passes()
-            await asyncio.sleep(world.random.uniform(0.001, 0.02))
-            match fault:
-                case "killed before":
-                    self.kill()
-                case "not reached":
-                    raise StoreUnavailable("the store was not reached")
-                case "frozen":
-                    self._freeze()
-                case _:
-                    pass
-            await self.passes()
-            result = await found(*args, **kwargs)
-            await asyncio.sleep(world.random.uniform(0.001, 0.02))
-            match fault:
-                case "killed after":
-                    self.kill()
-                case "answer lost":
-                    raise (OutcomeUnknown if name == "append" else StoreUnavailable)("the answer was lost")
-                case _:
-                    pass
-            await self.passes()
-            return result
 
-        return call
+class InMemory:
+    """The adapters that keep every promise."""
 
-    async def passes(self) -> None:
-        """The dead wait for ever, the frozen until they go on."""
-        await self._thaw.wait()
-        if self.dead.done():
-            await asyncio.get_running_loop().create_future()
+    def log(self, now: Callable[[], int]) -> MemoryStore:
+        return MemoryStore(now=now)
+
+    def models(self, now: Callable[[], int]) -> MemoryReadModels:
+        return MemoryReadModels(now)
+
+
+class Machine:
+    """A host and all that runs beside it."""
+
+    def __init__(self, world: World, name: str) -> None:
+        self.world = world
+        self.process = Process(name, world.stepped)
+        self.clock = VirtualClock()
+        self.cut_off = False
+        self.deaf = False
+        self.leaving = False
+        store = cast("EventStore", Wire(self, world.log))
+        settings = Settings(turn=1e9, lease_ttl=2.0)
+        self.host = Host(store, world.plugin, host_id=name, now=self.clock, settings=settings)
+        self.host.listeners.append(lambda _batch, appended: world.ring(self, appended.head))
+        self.host.effects.late = world.late
+        models = cast("Any", Wire(self, world.models))
+        self.projector = Projector(world.plugin.projections, StoreSource(store), models, poll=0.5)
+        self.relay = world.relay_of(self, store)
+        self.singletons = Singletons(self.host, self.relay, self.projector)
+        self.process.spawn(self._start())
+
+    @property
+    def alive(self) -> bool:
+        return not self.process.dead
+
+    async def _start(self) -> None:
+        try:
+            await self.host.start()
+            await self.singletons.start()
+        except ThespisError:
+            # As a process that cannot start: it ends, and another one is started.
+            self.kill()
 
     def kill(self) -> None:
-        if not self.dead.done():
-            self.dead.set_result(None)
-            self._world.add()
+        """SIGKILL."""
+        if self.alive and not self.world.over:
+            self.process.dead = True
+            self.world.ended(self)
 
-    def _freeze(self) -> None:
-        self._thaw.clear()
-        asyncio.get_running_loop().call_later(6.0, self._thaw.set)
-        self._world.add()
+    def freeze(self) -> None:
+        """SIGSTOP, and SIGCONT once the lease is long over."""
+        if self.alive and not self.process.halted:
+            self.process.halted = True
+            self.world.relieve()
+            asyncio.get_running_loop().call_later(FREEZE, self._thaw, context=NOBODY)
+
+    def _thaw(self) -> None:
+        if self.alive:
+            self.process.resume()
+
+    def stop(self) -> None:
+        """SIGTERM."""
+        if self.alive and not self.leaving:
+            self.leaving = True
+            self.process.spawn(self._stop())
+
+    async def _stop(self) -> None:
+        await self.singletons.stop()
+        await self.host.stop()
+        self.kill()
+
+    def cut(self) -> None:
+        """It cannot reach the log for a while."""
+        self.cut_off = True
+        self.world.relieve()
+        asyncio.get_running_loop().call_later(CUT_OFF, self._mend, context=NOBODY)
+
+    def deafen(self) -> None:
+        """It hears no doorbell for a while."""
+        self.deaf = True
+        asyncio.get_running_loop().call_later(CUT_OFF, self._mend, context=NOBODY)
+
+    def jump(self, seconds: float) -> None:
+        """Its clock is wrong for a while."""
+        self.clock.shift(seconds)
+        asyncio.get_running_loop().call_later(ASTRAY, self.clock.shift, -seconds, context=NOBODY)
+
+    def _mend(self) -> None:
+        self.cut_off = self.deaf = False
 
 
 class World:
-    """Hosts over one log. Struck ones are followed by a fresh one, as a supervisor would see to it."""
+    """Several machines, one log, one place for read models, one bus."""
 
-    def __init__(self, plugin_of: Callable[[Wire], Plugin], faults: dict[int, str], seed: int) -> None:
+    def __init__(
+        self, plugin: Plugin, strikes: list[Strike], seed: int, *, hosts: int = 1, adapters: Adapters | None = None
+    ) -> None:
+        adapters = adapters or InMemory()
         self.clock = VirtualClock()
         self.random = Random(seed)
-        self.store = MemoryStore(now=self.clock)
-        self.calls: list[str] = []
-        self.faults = dict(faults)
-        self._plugin_of = plugin_of
-        self._wires: list[Wire] = []
-        self._tasks: set[asyncio.Task[None]] = set()
+        self.log = adapters.log(self.clock)
+        self.models = adapters.models(self.clock)
+        self.plugin = plugin
+        self.machines: list[Machine] = []
+        self.calls = self.steps = self.struck = 0
+        self.over = False
+        self._wanted = hosts
+        self._count = 0
+        self._strikes: dict[tuple[str, int], list[str]] = {}
+        for strike in strikes:
+            self._strikes.setdefault((strike.on, strike.at), []).append(strike.what)
 
-    async def start(self, hosts: int) -> None:
-        """Return when every partition is served, and every host has its share unless it was struck."""
-        for _ in range(hosts):
+    async def start(self) -> None:
+        """Return when every partition is served, and every host has its share."""
+        for _ in range(self._wanted):
             self.add()
         while True:
-            living = [set(wire.host.owned) for wire in self._wires if not wire.dead.done()]
-            if all(living) and len(set().union(*living)) == PARTITIONS:
+            served = [set(m.host.owned) for m in self.machines if m.alive and not m.leaving and not m.process.halted]
+            if all(served) and len(set().union(*served)) == PARTITIONS:
                 return
             await asyncio.sleep(0.05)
 
     def add(self) -> None:
-        wire = Wire(self)
-        host_id = f"host-{len(self._wires)}"
-        wire.host = Host(wire, self._plugin_of(wire), host_id=host_id, now=self.clock, settings=Settings())
-        wire.host.listeners.append(lambda _batch, appended: self._ring(appended.head))
-        self._wires.append(wire)
-        task = asyncio.get_running_loop().create_task(self._start(wire))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        """Another machine is switched on, unless all is over."""
+        if self.over:
+            return
+        self._count += 1
+        self.machines.append(Machine(self, f"host-{self._count}"))
 
-    async def _start(self, wire: Wire) -> None:
-        try:
-            await wire.host.start()
-        except ThespisError:
-            # As a process that cannot start: it ends, and another one is started.
-            wire.kill()
+    def ended(self, machine: Machine) -> None:
+        """A process is gone; a supervisor starts another one, and may say that this one is gone."""
+        loop = asyncio.get_running_loop()
+        if self.random.random() < 0.5:
+            loop.call_later(0.1, self._bury, machine, context=NOBODY)
+        loop.call_later(self.random.uniform(0.05, 0.5), self._replace, context=NOBODY)
 
-    def _ring(self, head: int) -> None:
-        for wire in self._wires:
-            if not wire.dead.done():
-                wire.host.doorbell(head)
+    def _bury(self, machine: Machine) -> None:
+        asyncio.get_running_loop().create_task(self.log.leave(machine.host.id), context=NOBODY)
 
-    async def ask(self, step: Step, told: Callable[[Answer], None], after: float) -> None:
-        """After some seconds, send until there is an answer, under the same key."""
-        await asyncio.sleep(after)
+    def _replace(self) -> None:
+        while not self.over and sum(machine.alive and not machine.leaving for machine in self.machines) < self._wanted:
+            self.add()
+
+    def relieve(self) -> None:
+        """A host does not answer: another one is started, and later there is one too many."""
+        loop = asyncio.get_running_loop()
+        loop.call_later(0.1, self.add, context=NOBODY)
+        loop.call_later(2 * FREEZE, self._trim, context=NOBODY)
+
+    def _trim(self) -> None:
+        here = [m for m in self.machines if m.alive and not m.leaving and not m.process.halted]
+        if len(here) > self._wanted:
+            self.random.choice(here).stop()
+
+    async def late(self, effect: Effect, status: str, outcome: bytes | None) -> None:
+        """The outcome of a call came late: whoever owns its actor now is told, once."""
+        for machine in self.machines:
+            if machine.alive and effect.partition in machine.host.owned:
+                with contextlib.suppress(ThespisError):
+                    await machine.process.spawn(
+                        machine.host.resolve(effect.tenant, effect.id, status, outcome, "host", "it came late")
+                    )
+                return
+
+    async def stop(self) -> None:
+        """Release all that was held up, and end it."""
+        self._strikes.clear()
+        self.over = True
+        for machine in self.machines:
+            machine.cut_off = True
+            machine.process.resume()
+        await quiet()
+
+    # -- strikes
+
+    def stepped(self, process: Process) -> None:
+        """A host is about to take a step."""
+        for what in self._strikes.pop(("step", self.steps), ()):
+            self._strike(next(machine for machine in self.machines if machine.process is process), what)
+        self.steps += 1
+
+    def called(self, machine: Machine) -> str:
+        """A host makes a call: what goes wrong with it, if anything."""
+        faults = self._strikes.pop(("call", self.calls), [""])
+        self.calls += 1
+        for what in faults:
+            if what == "frozen":
+                self._strike(machine, what)
+        self.struck += sum(what not in ("frozen", "") for what in faults)
+        return next((what for what in faults if what != "frozen"), "")
+
+    def _strike(self, machine: Machine, what: str) -> None:
+        self.struck += 1
+        match what:
+            case "killed":
+                machine.kill()
+            case "frozen":
+                machine.freeze()
+            case "stopped":
+                machine.stop()
+                asyncio.get_running_loop().call_soon(self._replace, context=NOBODY)
+            case "cut off":
+                machine.cut()
+            case "deaf":
+                machine.deafen()
+            case "clock forward":
+                machine.jump(HOUR)
+            case "clock back":
+                machine.jump(-HOUR)
+            case "wiped":
+                self.wipe()
+            case _:
+                raise AssertionError(what)
+
+    def wipe(self) -> None:
+        """Everything on the bus is gone."""
+
+    def latency(self) -> float:
+        """Seconds that something travels."""
+        return self.random.uniform(0.001, 0.02)
+
+    def relay_of(self, machine: Machine, store: EventStore) -> Any:
+        return NoRelay()
+
+    # -- messages
+
+    def ring(self, writer: Machine, head: int) -> None:
+        """Somebody wrote up to `head`: the others hear of it, if they do."""
+        writer.projector.wake(head)
+        for machine in self.machines:
+            if machine.alive and machine is not writer and not machine.deaf:
+                asyncio.get_running_loop().call_later(
+                    self.latency(), machine.process.soon, _doorbell, machine, head, context=NOBODY
+                )
+
+    async def ask(self, step: Step, *, patience: tuple[float, ...] = (3.0, 30.0)) -> Answer:
+        """Send until there is an answer, under the same key. Raises what is no reason to try again (KeyReused)."""
         body = msgspec.json.encode(step.data)
         id = keyed(DEFAULT_TENANT, "user:test", step.to, step.key)
         partition = partition_of(DEFAULT_TENANT, step.to)
+        loop = asyncio.get_running_loop()
         while True:
             # A host that stopped for too long still believes that it owns what it owned.
-            owners = [wire for wire in self._wires if not wire.dead.done() and partition in wire.host.owned]
-            if owners:
-                wire = self.random.choice(owners)
+            owners = [m for m in self.machines if m.alive and partition in m.host.owned]
+            if not owners:
+                await asyncio.sleep(0.05)
+                continue
+            machine = self.random.choice(owners)
+            answer: asyncio.Future[Answer] = loop.create_future()
+            message = Message(
+                id, step.message, step.to, DEFAULT_TENANT, body, "user:test", self.clock(), "", id,
+                digest=digest(step.message, body),
+            )  # fmt: skip
+            loop.call_later(self.latency(), machine.process.soon, self._deliver, machine, message, answer)
+            try:
                 # Some wait longer than a host may stop, so that what it was asked is not asked of another meanwhile.
-                deadline = self.clock() + self.random.choice((3_000_000, 30_000_000))
-                message = Message(
-                    id, step.message, step.to, DEFAULT_TENANT, body, "user:test", self.clock(), "", id,
-                    digest=digest(step.message, body), deadline=deadline,
-                )  # fmt: skip
-                asking = asyncio.ensure_future(wire.host.ask(message))
-                try:
-                    await asyncio.wait([asking, wire.dead], return_when=asyncio.FIRST_COMPLETED)
-                    if asking.done() and not wire.dead.done():
-                        told(asking.result())
-                        return
-                except Unavailable:
-                    pass
-                finally:
-                    asking.cancel()
-            await asyncio.sleep(0.05)
+                async with asyncio.timeout(self.random.choice(patience)):
+                    return await answer
+            except (TimeoutError, DeadlineExceeded):
+                continue
+            except ThespisError as error:
+                if error.retry_after is None:
+                    raise
+                await asyncio.sleep(0.05)
+
+    def _deliver(self, machine: Machine, message: Message, answer: asyncio.Future[Answer]) -> None:
+        def done(result: Answer | ThespisError) -> None:
+            asyncio.get_running_loop().call_later(self.latency(), _answered, answer, result, context=NOBODY)
+
+        machine.host.deliver(message, done)
 
 
-async def prove(world: World, *witnesses: Witness) -> list[str]:
-    """The lines of the checks that failed, and of what still waits."""
-    checks = await witness(world.store, LogProof(), *witnesses)
-    failed = verdict(check for check in checks if not check.passed)
-    waiting, _ = await world.store.mail(range(PARTITIONS), 0, 1000)
-    return failed + [f"still waiting: {mail.type} for {mail.stream}" for mail in waiting]
+class NoRelay:
+    """For worlds without a bus."""
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+
+def _doorbell(machine: Machine, head: int) -> None:
+    machine.host.doorbell(head)
+    machine.projector.wake(head)
+
+
+def _answered(answer: asyncio.Future[Answer], result: Answer | ThespisError) -> None:
+    if answer.done():
+        return
+    if isinstance(result, ThespisError):
+        answer.set_exception(result)
+    else:
+        answer.set_result(result)
