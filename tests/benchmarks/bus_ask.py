@@ -36,8 +36,8 @@ class Result(msgspec.Struct):
     p99: float
 
 
-async def ask(url: str, in_flight: int, seconds: float, raw: bool) -> Result:
-    """Keep that many asks in flight for that long, or requests to an echo."""
+async def ask(url: str, in_flight: int, seconds: float, raw: bool, accounts: int) -> Result:
+    """Keep that many asks in flight for that long, or requests to an echo; to so many accounts, in turns."""
     bus = NatsBus(await connect(url))
     client = Client(bus)
     latencies: list[float] = []
@@ -46,7 +46,7 @@ async def ask(url: str, in_flight: int, seconds: float, raw: bool) -> Result:
     async def one_after_the_other(number: int) -> None:
         while (begin := time.perf_counter()) < until:
             number += 1
-            to = f"account/{number % ACCOUNTS}"
+            to = f"account/{number * 7919 % accounts}"
             digest = ids.digest("Deposit", BODY)
             message = Message(
                 ids.random_id(), "Deposit", to, "default", BODY, "user:bench", wall_clock(), "", "", digest=digest
@@ -55,16 +55,16 @@ async def ask(url: str, in_flight: int, seconds: float, raw: bool) -> Result:
             latencies.append(time.perf_counter() - begin)
 
     begin = time.perf_counter()
-    await asyncio.gather(*(one_after_the_other(n * 7919) for n in range(in_flight)))
+    await asyncio.gather(*(one_after_the_other(n * accounts // in_flight) for n in range(in_flight)))
     rate = len(latencies) / (time.perf_counter() - begin)
     await bus.close()
     latencies.sort()
     return Result(rate, latencies[len(latencies) // 2] * 1e3, latencies[int(len(latencies) * 0.99)] * 1e3)
 
 
-async def elsewhere(url: str, in_flight: int, seconds: float, raw: bool = False) -> Result:
+async def elsewhere(url: str, in_flight: int, seconds: float, raw: bool = False, accounts: int = ACCOUNTS) -> Result:
     """`ask` in a process of its own."""
-    arguments = ["-m", "tests.benchmarks.bus_ask", url, str(in_flight), str(seconds), "raw" * raw]
+    arguments = ["-m", "tests.benchmarks.bus_ask", url, str(in_flight), str(seconds), "raw" * raw, str(accounts)]
     root = Path(__file__).parents[2]
     process = await asyncio.create_subprocess_exec(sys.executable, *arguments, stdout=asyncio.subprocess.PIPE, cwd=root)
     out, _ = await process.communicate()
@@ -99,5 +99,7 @@ CASES = [("bus-ask", asks)]
 
 
 if __name__ == "__main__":
-    measured = uvloop.run(ask(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), sys.argv[4] == "raw"))
+    measured = uvloop.run(
+        ask(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), sys.argv[4] == "raw", int(sys.argv[5]))
+    )
     sys.stdout.write(msgspec.json.encode(measured).decode())

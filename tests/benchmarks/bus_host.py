@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from actors import Kind, Message, Plugin, Reply
-from actors.core.host import Host
+from actors.core.host import Host, Settings
 from events.store import Append, Appended
 from gateway.process import recorded
 from infra.nats.asks import Asks
@@ -62,10 +62,13 @@ class Running(msgspec.Struct):
 
 
 @asynccontextmanager
-async def hosting(servers: Any) -> AsyncGenerator[Running]:
-    """One host on a database of its own and streams begun anew."""
+async def hosting(
+    servers: Any, database: str | None = None, refill: int = 1_000_000, settings: Settings | None = None
+) -> AsyncGenerator[Running]:
+    """One host, on a database of its own unless one is given, and streams begun anew, `refill` events back at most."""
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(fresh(servers.postgres_url))
+        if database is None:
+            database = await stack.enter_async_context(fresh(servers.postgres_url))
         store = await stack.enter_async_context(open_store(database))
         connection = await connect(servers.nats_url)
         stack.push_async_callback(connection.close)
@@ -75,9 +78,9 @@ async def hosting(servers: Any) -> AsyncGenerator[Running]:
             except JetStreamError:
                 continue
         bus = NatsBus(connection)
-        host = Host(store, Plugin(kinds=[account]))
+        host = Host(store, Plugin(kinds=[account]), settings=settings)
         client = Client(bus, host)
-        relay = Relay(connection, store)
+        relay = Relay(connection, store, refill=refill)
 
         def committed(batch: Sequence[Append], appended: Appended) -> None:
             if appended.head > appended.before:

@@ -2,6 +2,7 @@
 
 A module in this folder offers `CASES: list[tuple[str, async function(servers, emit)]]`. `servers.postgres_url` and
 `servers.nats_url` name a Postgres with `synchronous_commit=on` and a NATS with JetStream that nobody else uses.
+A module may offer `GROWTH` too: the same, with a third argument `events`, for a log of that many of them.
 `emit(case=…, …)` prints a result: lists of numbers named `rates` (per second) or `seconds` become median, min and max.
 """
 
@@ -17,6 +18,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -50,6 +52,15 @@ def cases() -> dict[str, Case]:
         for name, case in getattr(importlib.import_module(f"tests.benchmarks.{path.stem}"), "CASES", []):
             assert name not in found, f"two cases are called {name}"
             found[name] = case
+    return found
+
+
+def growing(events: int) -> dict[str, Case]:
+    """The cases of a log that has become long: each module's `GROWTH`, like `CASES` but told how long."""
+    found: dict[str, Case] = {}
+    for path in sorted(HERE.glob("*.py")):
+        for name, case in getattr(importlib.import_module(f"tests.benchmarks.{path.stem}"), "GROWTH", []):
+            found[name] = partial(case, events=events)
     return found
 
 
@@ -114,8 +125,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/bench")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--case", action="append", default=[], metavar="NAME")
+    parser.add_argument("--grow", type=int, nargs="?", const=10_000_000, metavar="EVENTS")
     given = parser.parse_args()
-    every = cases()
+    every = cases() if given.grow is None else growing(given.grow)
     if given.list:
         print("\n".join(every))
         return
