@@ -7,7 +7,6 @@ The reply `{"id", "position"}` comes after the commit; an error comes as a probl
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from contextlib import suppress
 from functools import lru_cache, partial
 from urllib.parse import unquote
@@ -17,16 +16,14 @@ import msgspec
 from events import cloudevents
 from events.address import check_tenant
 from events.bus import BusMessage, Subscription
-from events.cloudevents import CloudEvent, percent_decode
 from events.envelope import Answer
-from events.errors import BusUnavailable, InvalidData, ThespisError
+from events.errors import BusUnavailable, ThespisError
 from infra.nats import errors
 from infra.nats.client import Client
 from infra.nats.wire import Wire
 
 log = logging.getLogger("thespis.nats")
 
-_CONTENT_TYPE = "content-type"
 _encode = msgspec.json.Encoder().encode
 
 
@@ -35,33 +32,6 @@ class Published(msgspec.Struct):
 
     id: str
     position: int
-
-
-def parse(headers: Mapping[str, str], data: bytes, *, max_size: int, max_depth: int) -> CloudEvent:
-    """The CloudEvent in a NATS message, binary or structured. Raises InvalidData, InvalidName, TooLarge."""
-    attributes: dict[str, str] = {}
-    for name, value in headers.items():
-        attribute = _attribute(name)
-        if attribute is not None:
-            attributes[attribute] = percent_decode(value) if "%" in value or value[:1] == '"' else value
-    content_type = attributes.pop(_CONTENT_TYPE, None)
-    if content_type is not None and content_type.lower().startswith("application/cloudevents"):
-        if not content_type.lower().partition(";")[0].strip().endswith("+json"):
-            raise InvalidData(f"events in {content_type} are not understood", hint=f"send {cloudevents.STRUCTURED}")
-        return cloudevents.structured(data, max_size=max_size, max_depth=max_depth)
-    if "specversion" not in attributes and data[:1] == b"{" and len(attributes) == ("traceparent" in attributes):
-        # a structured event from a client without headers
-        return cloudevents.structured(data, max_size=max_size, max_depth=max_depth)
-    return cloudevents.binary(attributes, data, content_type, max_size=max_size, max_depth=max_depth)
-
-
-@lru_cache(maxsize=1024)
-def _attribute(header: str) -> str | None:
-    """The attribute a header carries; header names are looked at without case."""
-    name = header.lower()
-    if name.startswith("ce-"):
-        return name[3:]
-    return name if name in (_CONTENT_TYPE, "traceparent") else None
 
 
 @lru_cache(maxsize=4096)
@@ -104,7 +74,9 @@ class Ingress:
     def _on_event(self, request: BusMessage) -> None:
         try:
             tenant = tenant_of(request.subject)
-            event = parse(request.headers, request.data, max_size=self._max_size, max_depth=self._max_depth)
+            event = cloudevents.from_nats(
+                request.headers, request.data, max_size=self._max_size, max_depth=self._max_depth
+            )
             message = cloudevents.to_message(event, tenant, f"nats:{tenant}", self._client.now())
         except ThespisError as error:
             self._reply(request, *errors.encode(error))

@@ -23,7 +23,7 @@ from events.envelope import Answer
 from events.errors import Corrupt, InvalidName, Parked, ThespisError, Unavailable
 from infra.nats.client import Client
 from infra.nats.connection import Connection
-from infra.nats.ingress import parse, tenant_of
+from infra.nats.ingress import tenant_of
 from infra.nats.probe import Probe
 from infra.nats.protocol import decode_headers
 from infra.nats.provision import (
@@ -139,7 +139,7 @@ class Spool:
         try:
             tenant = tenant_of(subject.decode())
             headers = decode_headers(head)
-            event = parse(headers, data, max_size=self._max_size, max_depth=self._max_depth)
+            event = cloudevents.from_nats(headers, data, max_size=self._max_size, max_depth=self._max_depth)
             message = cloudevents.to_message(
                 event, tenant, f"spool:{tenant}", self._client.now(), self._address(event.subject)
             )

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from events import cloudevents as ce
 from events.cloudevents import CloudEvent
+from events.cloudevents.attributes import CORE, FORBIDDEN
 from events.envelope import Event
 from events.errors import Invalid, InvalidData, InvalidName, TooLarge
 
@@ -279,11 +280,9 @@ def test_header_values_are_percent_encoded() -> None:
 
 texts = st.text(
     st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="\ufffe\uffff"), min_size=1, max_size=20
-).filter(lambda text: not ce._FORBIDDEN.search(text))
+).filter(lambda text: not FORBIDDEN.search(text))
 names = st.from_regex(r"[a-z0-9]{1,20}", fullmatch=True).filter(
-    lambda n: (
-        n not in ce._CORE | {"data", "position", "tenant", "stream", "streamversion", "schemaversion", "recordedtime"}
-    )
+    lambda n: n not in CORE | {"data", "position", "tenant", "stream", "streamversion", "schemaversion", "recordedtime"}
 )
 values = st.recursive(
     st.none()
