@@ -28,8 +28,8 @@ PAGE = 5000
 class Waited(msgspec.Struct):
     """How long clients waited while a fault was there and healed, in seconds.
 
-    `silence` is the longest time without any acknowledgement, `worst` the longest any operation took from its first try
-    to its acknowledgement.
+    `silence` is the longest time without any acknowledgement, `worst` the longest any operation took, from its first
+    try (or the beginning of the fault) to its acknowledgement, the pauses of its client included.
     """
 
     fault: str
@@ -74,7 +74,7 @@ class Load:
         self._over = False
         self._waiting: dict[int, float] = {}
         self._fault: Waited | None = None
-        self._last = 0.0
+        self._last = self._since = 0.0
 
     async def run(self, attack: Callable[[], Awaitable[object]]) -> Result:
         """Send until the attack is over (or all is sent), wait until everything has ended, and judge."""
@@ -113,7 +113,7 @@ class Load:
     async def fault(self, name: str, settle: int = 60) -> AsyncGenerator[Waited]:
         """Around a fault: how long clients waited, until `settle` acknowledgements after it."""
         waited = self._fault = Waited(name)
-        self._last = monotonic()
+        self._last = self._since = monotonic()
         yield waited
         # Who waits now is measured to the end of its wait.
         await self.acknowledged(settle)
@@ -143,17 +143,17 @@ class Load:
             except KeyReused:
                 heard = Heard("key-reused")
             self.asked.hear(step, heard)
-            self._heard(monotonic() - began)
+            self._heard(began)
             del self._waiting[number]
         self._counted.set()
 
-    def _heard(self, took: float) -> None:
+    def _heard(self, began: float) -> None:
         self.count += 1
         self._counted.set()
         if self._fault is not None:
             now = monotonic()
             self._fault.silence = max(self._fault.silence, now - self._last)
-            self._fault.worst = max(self._fault.worst, took)
+            self._fault.worst = max(self._fault.worst, now - max(began, self._since))
             self._last = now
 
     async def _ended(self, store: EventStore) -> int:

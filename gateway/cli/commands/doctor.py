@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import click
@@ -22,13 +23,50 @@ MARKS = {
 @thespis_command()
 @click.option("--port", type=click.IntRange(1, 65535), default=8321, show_default=True, help="Port to look at.")
 @click.option("--workspace", type=click.Path(), default="", help="Workspace to load  [default: the instance's]")
+@click.option("--torture", is_flag=True, help="Try every promise by force, on servers of its own.")
+@click.option("--seconds", type=click.FloatRange(min=1), default=60.0, show_default=True, help="How long to torture.")
+@click.option("--operations", type=click.IntRange(min=1), help="Torture until so many are acknowledged instead.")
+@click.option("--hosts", type=click.IntRange(1, 3), default=2, show_default=True, help="Hosts to torture.")
+@click.option("--seed", type=int, help="What decides who asks what and what breaks when  [default: chance]")
+@click.option("--fault", "faults", multiple=True, help="Only this fault; may be given more than once  [default: all]")
+@click.option(
+    "--scratch",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="An empty directory to torture in, kept for looking at  [default: a temporary]",
+)
 @output_option
 @place_options
-def command(port: int, workspace: str, output: str, url: str | None, data: str | None) -> None:
+def command(
+    port: int,
+    workspace: str,
+    torture: bool,
+    seconds: float,
+    operations: int | None,
+    hosts: int,
+    seed: int | None,
+    faults: tuple[str, ...],
+    scratch: Path | None,
+    output: str,
+    url: str | None,
+    data: str | None,
+) -> None:
     """Check this machine and the running instance; whatever is not well comes with the way out.
 
-    The exit status is 1 when a check failed.
+    With --torture no instance is touched: Postgres, NATS and hosts of its own are started in a scratch directory and
+    broken in every known way under load, and the log is held against every promise.
+
+    The exit status is 1 when a check failed or a promise was broken.
     """
+    if torture:
+        from gateway.cli.torturing import torture as run
+        from gateway.problems import FAILED as BROKEN
+
+        if not run(
+            scratch=scratch, seconds=seconds, operations=operations, hosts=hosts, seed=seed, faults=faults,
+            output=output,
+        ):  # fmt: skip
+            raise click.exceptions.Exit(BROKEN)
+        return
     import msgspec
 
     from events.errors import ThespisError
