@@ -8,14 +8,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
 from events.errors import Conflict, DeadlineExceeded
-from projections.core.comparison import sample
 from projections.core.definition import Projection
 from projections.core.follower import Follower
-from projections.core.parking import live_build
 from projections.core.port import Build, ReadModelStore, Source, Switch
 from projections.core.query import build_gone
 from projections.core.runner import Gone, Moved, Runner
-from projections.core.switching import Advance, Order, carry_out
+from projections.core.switching import Advance, Order, carry_out, prepare
 
 PATIENCE: Final = 3.0
 """Seconds without any progress after which a build counts as one that nobody folds."""
@@ -54,7 +52,6 @@ class Hand:
 
     async def _try(self, order: Order) -> Switch | None:
         store, name = self._store, self._name
-        live = await live_build(store, name)
         target = next((b for b in await store.builds(name) if b.number == order.to), None)
         if target is None:
             raise build_gone(name, order.to, None)
@@ -63,19 +60,21 @@ class Hand:
             if last and last[0].to_build == order.to:
                 return last[0]
             raise Conflict(f"build {order.to} of projection {name} is live already")
-        samples = await sample(store, live, target)
         try:
-            async with self._still(target) as advance:
+            async with self._turns(target, live=False) as advance:
+                samples = await prepare(store, name, advance)
+            async with self._turns(target, live=True) as advance:
                 return (await carry_out(store, name, order, samples, advance)).switch
         except (Moved, Gone):
             return None
 
     @asynccontextmanager
-    async def _still(self, target: Build) -> AsyncGenerator[Advance]:
-        """Nothing else on this host folds the live build or the target meanwhile; yields what folds the target."""
+    async def _turns(self, target: Build, live: bool) -> AsyncGenerator[Advance]:
+        """Nothing else on this host folds the target (and the `live` build) meanwhile; yields what folds the target."""
         async with AsyncExitStack() as stack:
             if self._follower is not None:
-                await stack.enter_async_context(self._follower.turn)
+                if live:
+                    await stack.enter_async_context(self._follower.turn)
                 if (runner := self._follower.runner(target.number)) is not None:
                     await stack.enter_async_context(runner.own_turn)
             code = self._projection

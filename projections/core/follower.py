@@ -12,12 +12,10 @@ from typing import Final
 from events.errors import ThespisError
 from projections.core.builds import surplus
 from projections.core.chronicle import Chronicle
-from projections.core.comparison import sample
 from projections.core.definition import Projection
-from projections.core.parking import live_build
 from projections.core.port import Build, ReadModelStore, Source
 from projections.core.runner import Runner
-from projections.core.switching import PROJECTOR, Order, carry_out
+from projections.core.switching import PROJECTOR, Order, carry_out, prepare
 
 log = logging.getLogger("thespis.projections")
 
@@ -148,7 +146,8 @@ class Follower:
     async def _switch(self, runner: Runner) -> None:
         """Let a build that has caught up take the live one's place, unless it holds something else than that."""
         name, store = self.projection.name, self._store
-        samples = await sample(store, await live_build(store, name), runner.build)
+        async with runner.own_turn:
+            samples = await prepare(store, name, runner.advance)
         async with self.turn, runner.own_turn:
             now = self._clock()
             order = Order(runner.build.number, PROJECTOR, "", False, now, self._keep)

@@ -147,6 +147,8 @@ class Runner:
         async with self.turn:
             if self._stale:
                 await self._reload()
+                if self.build.state != "live":
+                    return True
             if self.build.cursor >= self.head:
                 self.head = await self._look()
             behind = self.head - self.build.cursor

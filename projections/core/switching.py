@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from events.ids import random_id
-from projections.core.comparison import Comparison, Samples, compare
+from projections.core.comparison import Comparison, Samples, compare, sample
 from projections.core.parking import live_build
 from projections.core.port import Build, ReadModelStore, Switch
 
@@ -42,12 +42,19 @@ class Outcome(msgspec.Struct, frozen=True):
     refused: str = ""
 
 
+async def prepare(store: ReadModelStore, projection: str, advance: Advance) -> Samples:
+    """Bring the build near the live one and choose the rows to compare, while that goes on."""
+    live = await live_build(store, projection)
+    target = await advance(live.cursor)
+    return {} if target is None else await sample(store, live, target)
+
+
 async def carry_out(
     store: ReadModelStore, projection: str, order: Order, samples: Samples, advance: Advance
 ) -> Outcome:
     """Bring the build to where the live one is, hold that still there, compare them, and switch.
 
-    `samples` are what `comparison.sample` chose beforehand. The caller sees to it that the live build is not folded on
+    `samples` are what `prepare` chose. The caller sees to it that the live build is not folded on
     this host meanwhile; elsewhere the store holds it up, for as long as the last few events and the comparison take.
     """
     await advance((await live_build(store, projection)).cursor)

@@ -103,7 +103,7 @@ class ListLog:
 
     async def at(self, positions: Sequence[int], columns: Sequence[str]) -> list[Event]:
         await asyncio.sleep(0)
-        return _narrow([self.events[p - 1] for p in sorted(positions)], columns)
+        return _narrow([self.events[p - 1] for p in sorted(positions) if p <= len(self.events)], columns)
 
 
 async def eventually(what: Callable[[], Awaitable[bool]], seconds: float = 20.0) -> None:
