@@ -78,7 +78,6 @@ class Options(msgspec.Struct, frozen=True):
     plugin: Plugin
     settings: Settings
     data: Path | None = None
-    hang_after: float = 30.0
 
 
 class Singletons:
@@ -182,7 +181,8 @@ async def running(options: Options) -> AsyncGenerator[Server]:
         hand = None
         if options.data is not None:
             options.data.mkdir(parents=True, exist_ok=True)
-            hand = stack.enter_context(Hand(options.data / "in-hand", options.hang_after))
+            limits = options.settings.hang_after, options.settings.grow_limit
+            hand = stack.enter_context(Hand(options.data / "in-hand", *limits))
             if (previous := stack.enter_context(succession(options.data / "host-id", host_id))) is not None:
                 # It died here and cannot say so itself: nobody has to wait for its lease to run out.
                 await store.leave(previous)

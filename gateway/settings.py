@@ -54,6 +54,9 @@ class Settings:
     tail: int = _setting(4096, "newest events kept in memory for live streams")
     poll: float = _setting(1.0, "how often the head is read when no doorbell rings")
 
+    hang_after: float = _setting(30.0, "time one decision may take before its host is ended and started again; 0: any")
+    grow_limit: int = _setting(1 << 30, "memory one decision may take before its host is ended, likewise; 0: any")
+
     keepalive: float = _setting(75.0, "time an idle connection stays open")
     grace: float = _setting(5.0, "time for requests in hand to finish at shutdown")
 

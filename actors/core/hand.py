@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import mmap
 import os
+import resource
 import struct
+import sys
 import threading
 import time
 from pathlib import Path
@@ -20,6 +22,10 @@ _HEAD = struct.Struct("<HHH")
 
 EXIT_HUNG = 75
 """Exit status of a host whose decide did not return in time."""
+EXIT_GREW = 76
+"""Exit status of a host whose decide took too much memory."""
+_TICK = 0.1
+_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
 class InHand(NamedTuple):
@@ -31,13 +37,16 @@ class InHand(NamedTuple):
 
 
 class Hand:
-    """Marks and clears the message in hand. With `hang_after` seconds, a thread ends the process when one decision
-    takes longer: the mark then names it, and the supervisor starts the host again."""
+    """Marks and clears the message in hand.
+
+    With `hang_after` seconds, or `grow_limit` bytes, a thread ends the process when one decision takes longer, or more
+    memory than the process ever had: the mark then names it, and the supervisor starts the host again.
+    """
 
     marks = True
     """Whether it is of any use to call it."""
 
-    def __init__(self, path: Path, hang_after: float = 0.0) -> None:
+    def __init__(self, path: Path, hang_after: float = 0.0, grow_limit: int = 0) -> None:
         self.path = path
         path.touch(mode=0o600)
         with path.open("r+b") as file:
@@ -49,8 +58,9 @@ class Hand:
         self._map[0] = 0
         self._count = 0
         self._hang_after = hang_after
+        self._grow_limit = grow_limit
         self._closed = threading.Event()
-        if hang_after > 0:
+        if hang_after > 0 or grow_limit > 0:
             threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
 
     def __enter__(self) -> Hand:
@@ -87,13 +97,20 @@ class Hand:
             return None
 
     def _watch(self) -> None:
-        last, since = -1, 0.0
-        while not self._closed.wait(min(1.0, self._hang_after / 4)):
+        last, since, size = -1, 0.0, 0
+        while not self._closed.wait(min(_TICK, (self._hang_after or 1.0) / 4)):
             now = time.monotonic()
             if self._map[0] != 1 or self._count != last:
-                last, since = self._count, now
-            elif now - since > self._hang_after:
+                last, since, size = self._count, now, _largest()
+            elif 0 < self._hang_after < now - since:
                 os._exit(EXIT_HUNG)
+            elif 0 < self._grow_limit < _largest() - size:
+                os._exit(EXIT_GREW)
+
+
+def _largest() -> int:
+    """The most memory this process had so far, in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _UNIT
 
 
 class NoHand:
