@@ -109,12 +109,9 @@ def _row(
         if len(data) > LARGEST:
             raise DataError(f"the state of {topic} has {len(state)} bytes, an event has {LARGEST} at most")
         name = application_key(write.application).partition("/")[2]
-        causation = write.causation
-        if causation is None and write.correlation is not None:
-            causation = write.transaction
         return (
-            1, number, f"/{write.tenant}/{KIND}/{name} {id}", type_of(topic), data, causation, write.correlation,
-            write.trace, _encode(meta), topic, tags,
+            1, number, f"/{write.tenant}/{KIND}/{name} {id}", type_of(topic), data, write.causation,
+            write.correlation, write.trace, _encode(meta), topic, tags, write.transaction,
         )  # fmt: skip
     except (Invalid, UnicodeEncodeError) as error:
         raise DataError(f"an event of topic {topic!r} cannot be stored: {error}") from error

@@ -41,7 +41,7 @@ create table thespis.es_tags (
 create type thespis.es_stream as (save integer, tenant text, stream text, number bigint);  -- number null: goes on
 create type thespis.es_event as (
   save integer, stream integer, id text, type text, data bytea, causation text, correlation text, trace text, meta bytea,
-  topic text, tags text[]
+  topic text, tags text[], transaction text
 );
 create type thespis.es_tracked as (
   save integer, tenant text, application text, upstream text, notification bigint, transaction text
@@ -110,10 +110,10 @@ declare
   e record;
   head record;
   cause record;
-  at integer := 0;
+  at integer;
+  places integer[] := array_fill(0, array[coalesce(cardinality(streams), 0)]);  -- of a stream among the appends
   version integer;
   causation text;
-  prefix bytea;
   hash bytea;
   sha bytea;
   wrong integer[];
@@ -179,29 +179,30 @@ begin
   if events is not null then
     for e in select n.* from unnest(events) with ordinality n order by n.ordinality loop
       continue when statuses[e.save] <> 0;
-      if e.stream <> at then
-        at := e.stream;
-        s := streams[at];
-        version := versions[at];
-        hash := hashes[at];
-        prefix := convert_to(s.tenant, 'UTF8') || zero || convert_to(s.stream, 'UTF8') || zero;
+      at := e.stream;
+      s := streams[at];
+      if places[at] = 0 then
         appends := array_append(
-          appends, row(s.tenant, s.stream, version, version, null, cardinality(rows))::thespis.new_append);
+          appends, row(s.tenant, s.stream, versions[at], versions[at], null, cardinality(rows))::thespis.new_append);
+        places[at] := cardinality(appends);
       end if;
       tagged := tagged or e.tags is not null;
-      version := version + 1;
-      causation := coalesce(e.causation, causes[e.save], '');
+      version := versions[at] + 1;
+      causation := coalesce(e.causation, causes[e.save], e.transaction);
       -- events/chain.py says what is hashed.
       hash := sha256(
-        hash || prefix || convert_to(version::text, 'UTF8') || zero || convert_to(e.id, 'UTF8') || zero
+        hashes[at] || convert_to(s.tenant, 'UTF8') || zero || convert_to(s.stream, 'UTF8') || zero
+        || convert_to(version::text, 'UTF8') || zero || convert_to(e.id, 'UTF8') || zero
         || convert_to(e.type, 'UTF8') || zero || '1'::bytea || zero || convert_to(causation, 'UTF8') || zero || e.data);
+      versions[at] := version;
+      hashes[at] := hash;
       sha := null;
       if length(e.data) > 65536 then
         sha := sha256(e.data);
-        blobs := array_append(blobs, row(cardinality(appends), sha, e.data)::thespis.new_blob);
+        blobs := array_append(blobs, row(places[at], sha, e.data)::thespis.new_blob);
       end if;
       rows := array_append(rows, row(
-        cardinality(appends), version, e.id, e.type, 1, case when sha is null then e.data end, causation,
+        places[at], version, e.id, e.type, 1, case when sha is null then e.data end, causation,
         coalesce(e.correlation, correlations[e.save], causation), 0, coalesce(e.trace, traces[e.save]), e.meta, hash,
         sha)::thespis.new_event);
     end loop;
@@ -224,5 +225,4 @@ begin
         cross join lateral unnest(n.tags) tag;
     end if;
   end if;
-
 end $$;
