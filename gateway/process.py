@@ -233,6 +233,7 @@ async def running(options: Options) -> AsyncGenerator[Server]:
             tokens=PostgresTokens(links),
             registry=host.registry,
             heads=heads,
+            kinds=host.kinds,
             checks=lambda: _checks(host, connection),
             samples=lambda: _samples(host, relay),
         )

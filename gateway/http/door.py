@@ -8,6 +8,7 @@ from typing import Protocol
 
 import msgspec
 
+from actors import Kind
 from actors.core.port import ActorView
 from events.envelope import Answer, Message
 from events.registry import Registry
@@ -116,6 +117,8 @@ class Door:
     tokens: TokenStore
     registry: Registry
     heads: Heads
+    kinds: Mapping[str, Kind] = field(default_factory=dict[str, Kind])
+    """The actor kinds that run here."""
     checks: Callable[[], Awaitable[Mapping[str, Check]]] = _no_checks
     samples: Callable[[], Iterable[Sample]] = _no_samples
     metrics: Metrics = field(default_factory=Metrics)

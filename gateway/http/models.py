@@ -197,27 +197,40 @@ class ResolveIn(In):
     outcome: Any = None
 
 
+class LetterIn(In):
+    """What to do with a dead letter: `retry` sends its message again, `dismiss` lets it go."""
+
+    action: Literal["retry", "dismiss"]
+    reason: Reason
+    event: dict[str, Any] | None = Field(
+        None, description="the mended event, a structured CloudEvent; without it the message is sent as it came"
+    )
+
+
+class SentOut(BaseModel):
+    """A message that was sent again, and where it is recorded. `duplicate`: it had been handled before."""
+
+    to: str
+    type: str
+    position: int
+    duplicate: bool
+
+
+class LetterOut(BaseModel):
+    """The dead letter is closed."""
+
+    status: Literal["retried", "dismissed"]
+    position: int
+    version: int
+    sent: list[SentOut]
+
+
 class RecordedOut(BaseModel):
     """What an operator did is recorded."""
 
     outcome: str
     position: int
     version: int
-
-
-# -- projections
-
-
-class RowsQuery(Query):
-    """Which rows."""
-
-    table: str | None = Field(None, description="may be left out when there is one table")
-    where: list[str] = Field([], description="column, operator, value, e.g. `balance>=100`; may be repeated")
-    sort: str | None = Field(None, description="columns separated by commas, `-` before a falling one")
-    limit: Limit | None = Field(None, description="rows of a page")
-    after: str | None = Field(None, description="the `next` of the page before")
-    offset: Position = Field(0, description="rows to skip")
-    wait: Position | None = Field(None, description="wait until the projection has reached this position")
 
 
 class ActorsQuery(Query):
@@ -240,79 +253,7 @@ class ActorsOut(BaseModel):
     position: int = Field(description="how far into the log this page sees")
 
 
-class RowsOut(BaseModel):
-    """A page of rows, all of one moment."""
-
-    projection: str
-    rows: list[dict[str, Any]]
-    next: str | None = Field(description="pass as `after`; null at the end")
-    position: int = Field(description="how far into the log this page sees")
-    version: int = Field(description="of the projection's code")
-
-
-class ProjectionOut(BaseModel):
-    """A projection, and how far it is."""
-
-    name: str
-    version: int = Field(description="of the projection's code")
-    build: int = Field(description="the number of the live set of tables")
-    position: int
-    head: int
-    lag: int = Field(description="events of the log not folded in yet")
-    parked: int = Field(description="keys that wait for a person")
-    building: int | None = Field(description="the number of a build under way beside the live one")
-    progress: int | None = Field(description="how far that is")
-    running: bool = Field(description="whether it runs on this host")
-    rate: float = Field(description="events a second lately, if it runs here")
-    error: str = Field(description="what keeps it from going on")
-    tables: dict[str, list[str]] = Field(description="columns by table")
-
-
-class ProjectionsOut(BaseModel):
-    """Every projection."""
-
-    projections: list[ProjectionOut]
-
-
-class RebuildOut(BaseModel):
-    """The build that has begun, or was already under way."""
-
-    name: str
-    build: int
-    version: int
-    state: Literal["live", "building"]
-    position: int
-
-
-class ParkedKeyOut(BaseModel):
-    """A key of a projection whose events wait, because the one at `position` could not be folded."""
-
-    key: str
-    position: int
-    error: str
-    held: int = Field(description="events that wait")
-    since: int = Field(description="microseconds since 1970")
-
-
-class ParkedKeysOut(BaseModel):
-    """What of a projection waits for a person."""
-
-    parked: list[ParkedKeyOut]
-
-
-class ParkedKeyIn(In):
-    """What is to be done about a parked key, and why."""
-
-    key: str = Field(min_length=1, max_length=2000)
-    action: Literal["retry", "discard"] = Field(description="fold what waits again, or let it go unfolded")
-    reason: Reason
-
-
-class FreedOut(BaseModel):
-    """What came of it: events folded or let go, and the key as it is now, or null when it is free."""
-
-    events: int
-    parked: ParkedKeyOut | None
+# -- lineage
 
 
 class NodeOut(BaseModel):

@@ -5,7 +5,19 @@ from __future__ import annotations
 from typing import Final
 
 from events.cloudevents import BATCH, STRUCTURED
-from gateway.http import actors, commands, events, health, lineage, models, openapi, projections, publish, stream
+from gateway.http import (
+    actors,
+    commands,
+    events,
+    health,
+    letters,
+    lineage,
+    models,
+    openapi,
+    projections,
+    publish,
+    stream,
+)
 from gateway.http.route import EVENT_STREAM, JSON, TEXT, Route
 
 _ACTOR: Final = "/v1/actors/{kind}/{id:.+}"
@@ -147,6 +159,16 @@ ROUTES: Final[tuple[Route, ...]] = (
         body=models.ResolveIn,
         consumes=(JSON,),
         answer=models.RecordedOut,
+    ),
+    Route(
+        method="POST",
+        path=r"/v1/dead-letters/{position:\d+}/resolve",
+        handler=letters.resolve,
+        summary="Send a message nobody could deliver again, or let it go",
+        scope="admin",
+        body=models.LetterIn,
+        consumes=(JSON,),
+        answer=models.LetterOut,
     ),
     Route(
         method="GET",

@@ -53,7 +53,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class _DeadLetter(msgspec.Struct):
-    """`events.system.DeadLettered` with what is needed to send it again."""
+    """`events.system.DeadLettered` with what is needed to send it again. `size`: bytes of the whole body."""
 
     message: str
     message_type: str
@@ -61,6 +61,7 @@ class _DeadLetter(msgspec.Struct):
     reason: str
     headers: dict[str, str]
     body_base64: str
+    size: int
 
 
 class Spool:
@@ -202,7 +203,7 @@ class Spool:
             tenant = DEFAULT_TENANT
         _, sequence, stamp = _place(reply)
         copy = b64encode(data[:_MAX_COPY]).decode()
-        letter = _DeadLetter(name or f"{SPOOL} {sequence}", type, place, reason, decode_headers(head), copy)
+        letter = _DeadLetter(name or f"{SPOOL} {sequence}", type, place, reason, decode_headers(head), copy, len(data))
         body = _encode(letter)
         log.warning("dead letter from %s: %s", place, reason)
         with suppress(ThespisError):

@@ -155,11 +155,13 @@ def event(id: str, type: str = "Noticed", source: str = "/test", **more: Any) ->
 
 
 @asynccontextmanager
-async def serving(tokens: MemoryTokens | None = None, store: Any = None, **settings: Any) -> AsyncIterator[Site]:
+async def serving(
+    tokens: MemoryTokens | None = None, store: Any = None, plugin: Plugin = PLUGIN, **settings: Any
+) -> AsyncIterator[Site]:
     """A door on a free port of this machine."""
     async with AsyncExitStack() as stack:
         log = store or MemoryStore()
-        host = Host(cast(EventStore, log), PLUGIN)
+        host = Host(cast(EventStore, log), plugin)
         await host.start()
         stack.push_async_callback(host.stop)
         async with asyncio.timeout(20):
@@ -179,6 +181,7 @@ async def serving(tokens: MemoryTokens | None = None, store: Any = None, **setti
             tokens=tokens or MemoryTokens(),
             registry=host.registry,
             heads=heads,
+            kinds=host.kinds,
         )
         wanted = Settings(**{"port": 0, "grace": 1.0, **settings})
         server = await stack.enter_async_context(Server(door, wanted))
