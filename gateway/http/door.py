@@ -17,7 +17,7 @@ from events.tokens import TokenStore
 from gateway.http.heads import Heads
 from gateway.http.metrics import Metrics, Sample
 from projections.core.parking import Outcome
-from projections.core.port import Build, ParkedKey, ReadModelStore
+from projections.core.port import Build, Page, ParkedKey, ReadModelStore, Switch
 from projections.core.projector import Status
 
 
@@ -70,8 +70,20 @@ class Projections(Protocol):
         """Wait until the live rows include `position`; returns their cursor. Raises DeadlineExceeded, NotFound."""
         ...
 
+    async def stale(self, name: str, page: Page) -> int | None:
+        """Of a page that no code here keeps up to date: when the first event it lacks was recorded (µs), or None."""
+        ...
+
     async def rebuild(self, name: str) -> Build:
-        """Begin a new build beside the live one. Raises NotFound."""
+        """Begin a new build beside the live one. Raises NotFound, Conflict."""
+        ...
+
+    async def switch(self, name: str, to: int, by: str, reason: str, timeout: float) -> Switch:
+        """Let readers see another build. Raises NotFound, Conflict, DeadlineExceeded."""
+        ...
+
+    async def drop(self, name: str, number: int) -> None:
+        """Remove a build that is not live. Raises NotFound, Conflict."""
         ...
 
     async def parked(self, name: str | None = None) -> Sequence[ParkedKey]:
@@ -85,6 +97,21 @@ class Projections(Protocol):
     async def discard(self, name: str, key: str, by: str, reason: str) -> Outcome:
         """Free a parked key without folding what is held for it. Raises NotFound."""
         ...
+
+
+class Consumer(msgspec.Struct, frozen=True):
+    """Somebody who reads the log or the bus in order: a relay, a router, the spool, a projection.
+
+    `position` is how far it is (of the spool: a sequence number of its stream), `lag` what it has not handled yet, both
+    None when that cannot be told now. `here`: it runs on this host. `detail` says what is wrong, or more.
+    """
+
+    name: str
+    kind: str
+    position: int | None
+    lag: int | None
+    here: bool
+    detail: str = ""
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -102,12 +129,17 @@ def _no_samples() -> Iterable[Sample]:
     return ()
 
 
+async def _no_consumers() -> Sequence[Consumer]:
+    return ()
+
+
 @dataclass(slots=True, kw_only=True)
 class Door:
     """Everything behind the door.
 
     `checks` answers readiness beyond the store itself, which the door checks on its own (bus connected, partitions
-    owned …). `samples` are metrics of other parts of the process for `/metrics`.
+    owned …). `samples` are metrics of other parts of the process for `/metrics`. `consumers` are who reads the log or
+    the bus, besides the projections.
     """
 
     client: Client
@@ -121,4 +153,5 @@ class Door:
     """The actor kinds that run here."""
     checks: Callable[[], Awaitable[Mapping[str, Check]]] = _no_checks
     samples: Callable[[], Iterable[Sample]] = _no_samples
+    consumers: Callable[[], Awaitable[Sequence[Consumer]]] = _no_consumers
     metrics: Metrics = field(default_factory=Metrics)

@@ -53,4 +53,7 @@ async def metrics(call: Call) -> web.Response:
             for status in await door.projections.status():
                 door.metrics.set("thespis_projection_lag", status.lag, (status.projection,))
                 door.metrics.set("thespis_projection_parked", status.parked, (status.projection,))
+            for consumer in await door.consumers():
+                if consumer.lag is not None:
+                    door.metrics.set("thespis_consumer_lag", consumer.lag, (consumer.name,))
     return web.Response(body=door.metrics.text(door.samples()).encode(), headers={"Content-Type": CONTENT_TYPE})

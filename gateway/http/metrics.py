@@ -15,6 +15,7 @@ Every metric the door emits:
 | thespis_log_head | gauge | | last position of the log known to this process |
 | thespis_projection_lag | gauge | projection | events of the log the live build has not folded in yet |
 | thespis_projection_parked | gauge | projection | keys of the live build that wait for a person |
+| thespis_consumer_lag | gauge | consumer | what a reader of the log or the bus has not handled yet |
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ METRICS: Final[dict[str, tuple[str, tuple[str, ...], str]]] = {
     "thespis_log_head": ("gauge", (), "last position of the log known to this process"),
     "thespis_projection_lag": ("gauge", ("projection",), "events the live build has not folded in yet"),
     "thespis_projection_parked": ("gauge", ("projection",), "keys of the live build that wait for a person"),
+    "thespis_consumer_lag": ("gauge", ("consumer",), "what a reader of the log or the bus has not handled yet"),
 }
 """Name → type, labels, help. Nothing else can be counted."""
 

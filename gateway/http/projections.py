@@ -1,7 +1,9 @@
-"""GET /v1/projections and their rows; GET /v1/actors, which is one of them; and rebuilding."""
+"""GET /v1/projections and their rows; GET /v1/actors, which is one of them; parked keys."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from typing import Any
 
 from aiohttp import web
@@ -9,7 +11,7 @@ from aiohttp import web
 from events.errors import DeadlineExceeded, NotFound
 from gateway.http import body
 from gateway.http.context import patience
-from gateway.http.models import ParkedKeyIn
+from gateway.http.models_projections import ParkedKeyIn
 from gateway.http.route import Call, answer
 from projections.core.port import Build, Page, ParkedKey
 from projections.core.projector import Status
@@ -35,6 +37,7 @@ def _status(status: Status, tables: dict[str, list[str]]) -> dict[str, Any]:
         "parked": status.parked,
         "building": status.building,
         "progress": status.progress,
+        "stale_since": status.stale_since,
         "running": status.running,
         "rate": round(status.rate, 1),
         "error": status.error,
@@ -60,10 +63,21 @@ async def rows(call: Call) -> web.Response:
             _limit(call),
             query.after,
             query.offset,
+            query.build,
         ),
     )
-    out = {"projection": name, "rows": page.rows, "next": page.next, "position": page.cursor, "version": page.version}
-    return answer(out)
+    return answer(
+        {
+            "projection": name,
+            "rows": page.rows,
+            "next": page.next,
+            "position": page.cursor,
+            "lag": max(0, call.door.heads.head - page.cursor),
+            "version": page.version,
+            "build": page.build,
+            "stale_since": await call.door.projections.stale(name, page),
+        }
+    )
 
 
 async def list_actors(call: Call) -> web.Response:
@@ -81,17 +95,10 @@ async def list_actors(call: Call) -> web.Response:
     return answer({"actors": rows, "next": page.next, "position": page.cursor})
 
 
-async def rebuild(call: Call) -> web.Response:
-    """Begin to build a projection anew beside the live one."""
-    build = await call.door.projections.rebuild(call.path("name"))
-    out = {"name": build.projection, "build": build.number, "version": build.version, "state": build.state}
-    return answer(out | {"position": build.cursor}, status=202)
-
-
 async def list_parked(call: Call) -> web.Response:
     """Keys whose events wait, because one of them could not be folded."""
     name = call.path("name")
-    await _exists(call, name)
+    await exists(call, name)
     return answer({"parked": [_parked(key) for key in await call.door.projections.parked(name)]})
 
 
@@ -107,7 +114,8 @@ def _parked(key: ParkedKey) -> dict[str, Any]:
     return {"key": key.key, "position": key.position, "error": key.error, "held": key.held, "since": key.since}
 
 
-async def _exists(call: Call, name: str) -> None:
+async def exists(call: Call, name: str) -> None:
+    """Raise NotFound unless there is such a projection."""
     if not any(build.projection == name for build in await call.door.models.builds(name)):
         raise NotFound(f"there is no projection {name!r}", hint="GET /v1/projections lists them")
 
@@ -120,12 +128,26 @@ async def _read(call: Call, name: str, query: Query) -> Page:
     position = call.query.wait
     if position is not None:
         await reach(call, name, position)
-    return await call.door.models.query(name, query)
+    page = await call.door.models.query(name, query)
+    if position is None or page.cursor >= position:
+        return page
+    # A page of a build that is not live any more: it follows a moment later, or not at all.
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(patience(call)):
+            while page.cursor < position:
+                await asyncio.sleep(0.05)
+                page = await call.door.models.query(name, query)
+            return page
+    raise DeadlineExceeded(
+        f"build {page.build} of projection {name}, to which these pages belong, is at {page.cursor}, not {position}",
+        hint="begin again with the first page, which is of the live build",
+        retry_after=1.0,
+    )
 
 
 async def reach(call: Call, name: str, position: int) -> None:
     """Wait until a projection has folded in `position`. Raises NotFound, DeadlineExceeded."""
-    await _exists(call, name)
+    await exists(call, name)
     try:
         await call.door.projections.wait(name, position, patience(call))
     except DeadlineExceeded as error:

@@ -16,7 +16,7 @@ from projections.core.chronicle import Chronicle
 from projections.core.definition import Projection, check
 from projections.core.follower import Follower
 from projections.core.parking import Outcome, discard, live_build, retry
-from projections.core.port import Build, ParkedKey, ReadModelStore, Source, Switch
+from projections.core.port import Build, Page, ParkedKey, ReadModelStore, Source, Switch
 from projections.core.switching import KEEP, Order
 
 log = logging.getLogger("thespis.projections")
@@ -124,9 +124,12 @@ class Projector:
         times = await self._recorded(missing)
         return [self._status(b, builds, head, times.get(b.cursor + 1)) for b in live]
 
-    async def stale_since(self, cursor: int) -> int | None:
-        """When the first event beyond a cursor was recorded (µs), if that is a while ago; else None."""
-        return self._stale((await self._recorded({cursor + 1})).get(cursor + 1))
+    async def stale(self, name: str, page: Page) -> int | None:
+        """Of a page that no code here keeps up to date: when the first event it lacks was recorded (µs), else None."""
+        known = self.projections.get(name)
+        if page.state == "live" and known is not None and known.version == page.version:
+            return None
+        return self._stale((await self._recorded({page.cursor + 1})).get(page.cursor + 1))
 
     async def _recorded(self, positions: set[int]) -> dict[int, int]:
         found = await self._source.at(sorted(positions), ("position", "recorded_at")) if positions else []

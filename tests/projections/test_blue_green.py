@@ -128,8 +128,9 @@ async def test_rows_that_nobody_folds_say_since_when(store: ReadModelStore) -> N
     log.add()
     status = (await idle.status())[0]
     assert (status.version, status.cursor, status.lag, status.stale_since) == (1, 50, 2, late.recorded_at)
-    assert await idle.stale_since(50) == late.recorded_at
-    assert await idle.stale_since(52) is None
+    page = await store.query("balances", Query("default"))
+    assert await idle.stale("balances", page) == late.recorded_at
+    assert await Projector([balances()], log, store).stale("balances", page) is None
     fresh = Projector([second()], log, store, clock=lambda: late.recorded_at + 1_000_000)
     assert (await fresh.status())[0].stale_since is None
 
