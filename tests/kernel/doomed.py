@@ -1,6 +1,6 @@
 """A host whose actor takes the process with it. Run by the tests as a process of its own:
 
-python -m tests.kernel.doomed DSN MARK kill|hang|look
+python -m tests.kernel.doomed DSN MARK kill|hang|grow|look
 """
 
 from __future__ import annotations
@@ -46,6 +46,10 @@ def decide(state: State, message: Message) -> list[Any]:
         case Die("hang"):
             while True:
                 pass
+        case Die("grow"):
+            more: list[bytes] = []
+            while True:
+                more.append(b"x" * 1_000_000)
         case _:
             pass
     return [Ok()]
@@ -61,7 +65,7 @@ doomed = Kind("doomed", state=State, decide=decide, evolve=evolve, messages=[Sen
 
 async def main(dsn: str, mark: Path, how: str) -> None:
     """Send the deadly tell unless we only look; then wait until the victim is parked, and say so."""
-    with Hand(mark, hang_after=0.5) as hand:
+    with Hand(mark, hang_after=1.5, grow_limit=200_000_000) as hand:
         async with open_store(dsn) as store:
             host = Host(store, Plugin(kinds=[doomed]), hand=hand)
             await host.start()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.core.hand import EXIT_HUNG, Hand, InHand
+from actors.core.hand import EXIT_GREW, EXIT_HUNG, Hand, InHand
 
 ROOT = Path(__file__).parents[2]
 
@@ -18,7 +18,7 @@ def run(url: str, mark: Path, how: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
 
 
-@pytest.mark.parametrize(("how", "status"), [("kill", -9), ("hang", EXIT_HUNG)])
+@pytest.mark.parametrize(("how", "status"), [("kill", -9), ("hang", EXIT_HUNG), ("grow", EXIT_GREW)])
 def test_the_third_death_of_a_host_by_the_same_message_parks_its_actor(
     postgres_url: str, tmp_path: Path, how: str, status: int
 ) -> None:
