@@ -122,7 +122,7 @@ async def inbox(patient: Patient) -> Finding:
     if items:
         some = ", ".join(str(item.get("address")) for item in items[:3])
         more = "…" if len(items) > 3 else ""
-        way = "`thespis projections show inbox --where open=true`, then `thespis actors resume ADDRESS --reason …`"
+        way = "`thespis inbox list`, then `thespis inbox show POSITION`: it names the commands that close an item"
         return Finding("inbox", "warning", f"{len(items)} wait for a person: {some}{more}", way)
     return Finding("inbox", "ok", "nothing waits for a person")
 

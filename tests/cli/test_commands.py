@@ -202,7 +202,7 @@ async def test_doctor_looks_at_the_instance_and_says_what_waits(run: Run) -> Non
     assert found["instance"]["status"] == "ok"
     assert found["projections"]["status"] == "ok"
     assert (found["inbox"]["status"], "counter/a" in found["inbox"]["detail"]) == ("warning", True)
-    assert "actors resume" in found["inbox"]["way_out"]
+    assert "thespis inbox show" in found["inbox"]["way_out"]
     assert found["postgres"]["status"] == "skipped"
     assert [f for f in found.values() if f["status"] == "failed"] == []
     assert done.returncode == 0
