@@ -35,17 +35,18 @@ import uvloop
 from actors.core.hand import Hand
 from actors.core.host import Host
 from actors.core.kind import Plugin
-from events.address import DEFAULT_TENANT, partition_of
 from events.envelope import Event
 from events.errors import BadDefinition, ThespisError
 from events.ids import random_id
-from events.store import Append, Appended, Effect, Status
+from events.store import Append, Appended, Effect, Status, Verdict
 from gateway import workspace
 from gateway.http.door import Check, Door
 from gateway.http.heads import Heads
 from gateway.http.metrics import Sample
 from gateway.http.serve import Server
+from gateway.lags import consumers
 from gateway.settings import Settings, from_environment
+from gateway.singletons import Info, Singletons
 from infra.nats.asks import Asks
 from infra.nats.bus import NatsBus
 from infra.nats.client import Client
@@ -60,11 +61,10 @@ from infra.postgres.migrate import migrate
 from infra.postgres.projections import open_read_models
 from infra.postgres.store import open_store
 from infra.postgres.tokens import PostgresTokens
-from projections import PROJECTIONS, Projector, singleton_address
+from projections import PROJECTIONS, Chronicle, Projector
 
 log = logging.getLogger("thespis.process")
 
-RELAY = "system/relay"
 COMINGS = "ctl.hosts"
 """Rung when a host has joined or left, so that the others look at once."""
 
@@ -78,53 +78,6 @@ class Options(msgspec.Struct, frozen=True):
     plugin: Plugin
     settings: Settings
     data: Path | None = None
-
-
-class Singletons:
-    """What only one host does at a time: the relay and each projection follow the owner of their address's partition.
-
-    This spares work; that two at once do no harm is the relay's and the projector's own business.
-    """
-
-    def __init__(self, host: Host, relay: Relay, projector: Projector) -> None:
-        self._host = host
-        self._relay = relay
-        self._projector = projector
-        self._assigned: frozenset[str] = frozenset()
-        self._task: asyncio.Task[None] | None = None
-        self.relaying = False
-
-    async def start(self) -> None:
-        """Follow the ownership."""
-        self._task = asyncio.create_task(self._follow(), name="singletons")
-
-    async def stop(self) -> None:
-        """Leave them to others."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-        if self.relaying:
-            self.relaying = False
-            await self._relay.stop()
-        await self._projector.stop()
-
-    def _mine(self, address: str) -> bool:
-        return partition_of(DEFAULT_TENANT, address) in self._host.owned
-
-    async def _follow(self) -> None:
-        while True:
-            try:
-                relaying = self._mine(RELAY)
-                if relaying != self.relaying:
-                    await (self._relay.start() if relaying else self._relay.stop())
-                    self.relaying = relaying
-                names = frozenset(n for n in self._projector.projections if self._mine(singleton_address(n)))
-                if names != self._assigned:
-                    await self._projector.assign(sorted(names))
-                    self._assigned = names
-            except ThespisError as error:
-                log.warning("cannot follow the ownership: %s", error)
-            await self._host.ownership.changed(0.5)
 
 
 def recorded(batch: Sequence[Append], appended: Appended) -> list[Event]:
@@ -186,15 +139,17 @@ async def running(options: Options) -> AsyncGenerator[Server]:
             if (previous := stack.enter_context(succession(options.data / "host-id", host_id))) is not None:
                 # It died here and cannot say so itself: nobody has to wait for its lease to run out.
                 await store.leave(previous)
-        info = msgspec.json.encode({"pid": os.getpid(), "machine": socket.gethostname()})
-        host = Host(store, options.plugin, host_id=host_id, hand=hand, info=info)
+        projections = [*PROJECTIONS, *options.plugin.projections]
+        info = Info(os.getpid(), socket.gethostname(), {p.name: p.version for p in projections})
+        host = Host(store, options.plugin, host_id=host_id, hand=hand, info=msgspec.json.encode(info))
         client = Client(bus, host)
         relay_connection = connection
         if options.nats_relay_url != options.nats_url:
             relay_connection = await connect(options.nats_relay_url, name="thespis-relay")
             stack.push_async_callback(relay_connection.close)
         relay = Relay(relay_connection, store, retention=Retention())
-        projector = Projector([*PROJECTIONS, *options.plugin.projections], source, models)
+        chronicle = Chronicle(store, lambda append: _written(host, append))
+        projector = Projector(projections, source, models, chronicle=chronicle, keep=options.settings.keep_builds)
         heads = await stack.enter_async_context(Heads(store.head, options.settings.poll))
         singletons = Singletons(host, relay, projector)
 
@@ -236,6 +191,7 @@ async def running(options: Options) -> AsyncGenerator[Server]:
             kinds=host.kinds,
             checks=lambda: _checks(host, connection),
             samples=lambda: _samples(host, relay),
+            consumers=lambda: consumers(host, relay, singletons.relaying, connection),
         )
         server = Server(door, options.settings)
         asks = Asks(bus, host)
@@ -302,6 +258,10 @@ async def _start(
 ) -> None:
     stack.push_async_callback(stop)
     await start()
+
+
+async def _written(host: Host, append: Append) -> Verdict:
+    return (await host.appender.append(append))[0]
 
 
 async def _late(client: Client, effect: Effect, status: str, outcome: bytes) -> None:
