@@ -204,8 +204,9 @@ class Relay:
                 return f"is ahead of the log ({state.last} > {head})"
         if state.messages == 0:
             return f"is empty and {head - state.last} behind" if head - state.last > self._refill else ""
-        known = self._acked if state.created == self._created else 0
-        lowest = max(state.first, known + 1, state.last - self._window)
+        # Of a stream that has fewer messages than were acknowledged, none is known: it is an older copy of itself.
+        known = self._acked if state.created == self._created and state.last >= self._acked else 0
+        lowest = max(state.first, known + 1, state.last - self._window - self._page)
         for start in range(lowest, state.last + 1, 256):
             count = min(256, state.last + 1 - start)
             events = await self._store.read(start - 1, count)

@@ -10,9 +10,12 @@ AT_CALLS = ("killed before", "killed after", "answer lost", "not reached", "froz
 """At a call to the log or the read models: the host is killed before it takes effect, or after; the call takes effect
 but its answer is lost, or it does not take effect; the host stops for longer than its lease and then goes on."""
 
-AT_STEPS = ("killed", "frozen", "stopped", "cut off", "deaf", "clock forward", "clock back", "wiped")
+AT_STEPS = (
+    "killed", "frozen", "stopped", "cut off", "deaf", "clock forward", "clock back", "wiped", "rolled back", "foreign",
+)  # fmt: skip
 """Between any two awaits: killed; frozen as above; asked to hand over and leave; unable to reach the log for longer
-than its lease; without doorbells; its clock jumps by an hour; everything on the bus is gone."""
+than its lease, or the bus; its clock jumps by an hour; everything on the bus is gone, or its second half; somebody else
+publishes facts."""
 
 
 class Strike(Struct, frozen=True):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.torture.figures import Figures
+from tests.acceptance.faults import Strike
 from tests.acceptance.torture import mixed, sound
 
 
@@ -26,3 +28,9 @@ def test_a_million_operations(block: int, hosts: int):
         total += sound(mixed(seed, 2_000, hosts=hosts, strikes=20)).figures
     assert total.sound
     print(total)
+
+
+@pytest.mark.parametrize("at", [2_000, 5_000, 8_000])
+def test_the_bus_heals_when_it_is_rolled_back_and_somebody_else_publishes(at: int):
+    quiet = mixed(7, 400, hosts=2, strikes=0)
+    sound(replace(quiet, strikes=[Strike("step", at, "rolled back"), Strike("step", at + 1, "foreign")]))

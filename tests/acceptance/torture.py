@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Sequence
 from random import Random
 from typing import Any
@@ -13,7 +14,7 @@ from events.address import DEFAULT_TENANT, PARTITIONS
 from events.errors import KeyReused, ThespisError
 from gateway.demo.plan import Step
 from gateway.proof import Check, verdict, witness
-from gateway.torture.figures import LOST, Figures
+from gateway.torture.figures import LOST, REORDERED, Figures
 from gateway.torture.kinds import plugin_of
 from gateway.torture.outside import MemoryOutside
 from gateway.torture.proof import Asked, Heard, TortureProof, figures
@@ -120,7 +121,11 @@ class Torture:
     async def _behind(self) -> list[str]:
         head = await self.world.log.head()
         builds = await self.world.models.builds()
-        return [f"{build.projection} is at {build.cursor} of {head}" for build in builds if build.cursor < head]
+        behind = [f"{build.projection} is at {build.cursor} of {head}" for build in builds if build.cursor < head]
+        stream = self.world.broker.stream
+        if stream is None or stream.last < head:
+            behind.append(f"the bus is at {stream and stream.last} of {head}")
+        return behind
 
     async def _judge(self) -> Result:
         world = self.world
@@ -134,11 +139,18 @@ class Torture:
             {row["account"]: row["balance"] for row in await self._rows("balances")},
             await world.log.epochs(),
         )
-        checks = [done, *await witness(world.log, proof)]
+        checks = [done, *await witness(world.log, proof), await self._facts()]
         found = figures(
             self._asked, checks, faults=world.struck, events=await world.log.head(), calls=len(self._outside.calls)
         )
         return Result(found, world.calls, world.steps, checks)
+
+    async def _facts(self) -> Check:
+        check = Check("the facts on the bus are the log, event by event", figure=REORDERED)
+        log = [event.id for event in await self.world.log.read(0, 1 << 62)]
+        facts = self.world.broker.ids()
+        check.require(facts == log, f"{len(facts)} facts, {len(log)} events; {set(facts) - set(log)}")
+        return check
 
     async def _rows(self, projection: str) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = []
@@ -163,22 +175,23 @@ def mixed(
 ) -> Ordeal:
     """A script with copies, some at once and some at the very end, and strikes of all kinds. `calls` and `steps` are
     about how many there are for each operation."""
-    random = Random(f"ordeal {seed}")
+    draw = Random(f"ordeal {seed}")
     todo: list[Step] = []
     late: list[Step] = []
     for step in script(seed, operations):
         todo.append(step)
-        if random.random() < copies:
-            todo.insert(len(todo) - random.randrange(min(8, len(todo))), step)
-        if random.random() < copies / 2:
+        if draw.random() < copies:
+            todo.insert(len(todo) - draw.randrange(min(8, len(todo))), step)
+        if draw.random() < copies / 2:
             late.append(step)
-    random.shuffle(late)
-    struck = faults(random, strikes, calls=int(operations * calls), steps=int(operations * steps))
+    draw.shuffle(late)
+    struck = faults(draw, strikes, calls=int(operations * calls), steps=int(operations * steps))
     return Ordeal(todo, struck, hosts, seed, late)
 
 
 def torture(ordeal: Ordeal, adapters: Adapters | None = None) -> Result:
     """Run it."""
+    random.seed(ordeal.seed)  # what hosts draw for themselves, as how long to wait before another try
     return run_stepped(Torture(ordeal, adapters).run())
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any, Protocol, cast
 
@@ -21,12 +21,14 @@ from events.address import DEFAULT_TENANT, PARTITIONS, partition_of
 from events.envelope import Answer, Message
 from events.errors import DeadlineExceeded, ThespisError
 from events.ids import digest, keyed
-from events.store import Effect, EventStore
+from events.store import Append, Appended, Effect, EventStore
 from gateway.demo.plan import Step
-from gateway.process import Singletons
+from gateway.process import Singletons, recorded
 from infra.memory.projections import MemoryReadModels
 from infra.memory.store import MemoryStore
+from infra.nats.relay import Relay
 from projections import Projector, StoreSource
+from tests.acceptance.broker import Broker, Line
 from tests.acceptance.faults import Strike
 from tests.acceptance.steps import NOBODY, Process, quiet
 from tests.acceptance.wire import Wire
@@ -68,13 +70,33 @@ class Machine:
         store = cast("EventStore", Wire(self, world.log))
         settings = Settings(turn=1e9, lease_ttl=2.0)
         self.host = Host(store, world.plugin, host_id=name, now=self.clock, settings=settings)
-        self.host.listeners.append(lambda _batch, appended: world.ring(self, appended.head))
+        self.host.listeners.append(self._committed)
+        self.host.handover.listeners.append(lambda: world.coming(self))
         self.host.effects.late = world.late
         models = cast("Any", Wire(self, world.models))
         self.projector = Projector(world.plugin.projections, StoreSource(store), models, poll=0.5)
-        self.relay = world.relay_of(self, store)
+        line = cast("Any", Line(self, world.broker))
+        self.relay = Relay(line, store, chunk=32, window=256, page=64, poll=0.5)
         self.singletons = Singletons(self.host, self.relay, self.projector)
         self.process.spawn(self._start())
+
+    def _committed(self, batch: Sequence[Append], appended: Appended) -> None:
+        if appended.head > appended.before:
+            if self.singletons.relaying:
+                self.relay.committed(recorded(batch, appended))
+            self.projector.wake(appended.head)
+            self.world.ring(self, appended.head)
+
+    def hear(self, head: int) -> None:
+        """The doorbell."""
+        self.host.doorbell(head)
+        self.projector.wake(head)
+        if self.singletons.relaying:
+            self.relay.wake(head)
+
+    def hurry(self) -> None:
+        """Somebody comes or goes."""
+        self.host.ownership.hurry()
 
     @property
     def alive(self) -> bool:
@@ -147,6 +169,7 @@ class World:
         self.random = Random(seed)
         self.log = adapters.log(self.clock)
         self.models = adapters.models(self.clock)
+        self.broker = Broker()
         self.plugin = plugin
         self.machines: list[Machine] = []
         self.calls = self.steps = self.struck = 0
@@ -255,29 +278,33 @@ class World:
             case "clock back":
                 machine.jump(-HOUR)
             case "wiped":
-                self.wipe()
+                self.broker.wipe()
+            case "rolled back":
+                self.broker.roll_back()
+            case "foreign":
+                self.broker.intrude()
             case _:
                 raise AssertionError(what)
-
-    def wipe(self) -> None:
-        """Everything on the bus is gone."""
 
     def latency(self) -> float:
         """Seconds that something travels."""
         return self.random.uniform(0.001, 0.02)
 
-    def relay_of(self, machine: Machine, store: EventStore) -> Any:
-        return NoRelay()
-
     # -- messages
 
     def ring(self, writer: Machine, head: int) -> None:
         """Somebody wrote up to `head`: the others hear of it, if they do."""
-        writer.projector.wake(head)
+        self._call(writer, Machine.hear, head)
+
+    def coming(self, machine: Machine) -> None:
+        """A host comes or goes: the others are to look at who owns what."""
+        self._call(machine, Machine.hurry)
+
+    def _call(self, caller: Machine, function: Callable[..., None], *args: Any) -> None:
         for machine in self.machines:
-            if machine.alive and machine is not writer and not machine.deaf:
+            if machine.alive and machine is not caller and not machine.deaf and not caller.deaf:
                 asyncio.get_running_loop().call_later(
-                    self.latency(), machine.process.soon, _doorbell, machine, head, context=NOBODY
+                    self.latency(), machine.process.soon, function, machine, *args, context=NOBODY
                 )
 
     async def ask(self, step: Step, *, patience: tuple[float, ...] = (3.0, 30.0)) -> Answer:
@@ -315,19 +342,6 @@ class World:
             asyncio.get_running_loop().call_later(self.latency(), _answered, answer, result, context=NOBODY)
 
         machine.host.deliver(message, done)
-
-
-class NoRelay:
-    """For worlds without a bus."""
-
-    async def start(self) -> None: ...
-
-    async def stop(self) -> None: ...
-
-
-def _doorbell(machine: Machine, head: int) -> None:
-    machine.host.doorbell(head)
-    machine.projector.wake(head)
 
 
 def _answered(answer: asyncio.Future[Answer], result: Answer | ThespisError) -> None:
