@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from actors.approval import ApprovalDecided
 from actors.core.kind import Kind
 from actors.core.outputs import Outcome, Reply, Schedule, TellRefused
-from actors.workflows.approval import ApprovalDecided
 from actors.workflows.engine import closing, flow, repeat, waits, work
 from actors.workflows.engine.turn import Engine, Turn
 from actors.workflows.expressions import Expressions

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from actors.approval import ApprovalDecided, RequestApproval, approval_of
 from actors.core.outputs import Cancel, Schedule, Tell
-from actors.workflows.approval import ApprovalDecided, RequestApproval, approval_of
 from actors.workflows.engine import flow
 from actors.workflows.engine.look import look_from
 from actors.workflows.engine.turn import Turn

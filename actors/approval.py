@@ -1,0 +1,278 @@
+"""An approval: people agree to exactly this, or do not. Whoever asked is told once; an agreement is used once.
+
+requested → given … → reached → reserved → consumed; or denied, expired, withdrawn. Workflow steps wait for it; tools
+reserve it before they act and consume it after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import blake2b
+from typing import Any, Final
+
+import msgspec
+
+from actors.core.kind import Kind
+from actors.core.outputs import Cancel, Reply, Schedule, Tell
+from events.approvals import (
+    APPROVAL_EVENTS,
+    ApprovalConsumed,
+    ApprovalDenied,
+    ApprovalExpired,
+    ApprovalGiven,
+    ApprovalReached,
+    ApprovalReleased,
+    ApprovalRequested,
+    ApprovalReserved,
+    ApprovalWithdrawn,
+)
+from events.envelope import Message
+from events.errors import Refused
+
+_canonical = msgspec.json.Encoder(order="deterministic").encode
+
+
+# Messages: what an approval may be asked.
+
+
+class RequestApproval(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Ask people to agree to `what`. `ref` is what the asker calls it; `expires` in seconds.
+
+    `approvers` may be empty: anybody but those who asked. `requesters` is the chain of who asked, none of whom may
+    approve.
+    """
+
+    ref: str
+    what: Any
+    requested_by: str
+    title: str = ""
+    approvers: list[str] = []
+    quorum: int = 1
+    expires: float | None = None
+    requesters: list[str] = []
+
+
+class Approve(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Agree. With `digest`, only if that is what is asked."""
+
+    by: str
+    digest: str = ""
+    note: str = ""
+
+
+class Deny(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Disagree."""
+
+    by: str
+    note: str = ""
+
+
+class Withdraw(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The asker does not need it any more."""
+
+    reason: str = ""
+
+
+class Reserve(msgspec.Struct, frozen=True):
+    """Be the one who acts on it. Refused when it is not reached, another digest, or somebody else's already."""
+
+    holder: str
+    digest: str
+
+
+class Consume(msgspec.Struct, frozen=True):
+    """The act was done."""
+
+    holder: str
+
+
+class Release(msgspec.Struct, frozen=True):
+    """The act was not done."""
+
+    holder: str
+
+
+class Expire(msgspec.Struct, frozen=True):
+    """Its own timer."""
+
+
+class ApprovalDecided(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Told to whoever asked. `reason_kind`: denied, expired, withdrawn."""
+
+    ref: str
+    approved: bool
+    digest: str
+    by: list[str] = []
+    reason: str = ""
+    reason_kind: str = ""
+
+
+class Approval(msgspec.Struct):
+    """`status`: new, waiting, reached, reserved, consumed, denied, expired, withdrawn."""
+
+    status: str = "new"
+    request: ApprovalRequested | None = None
+    given: list[str] = []
+    holder: str = ""
+
+
+def digest_of(what: Any) -> str:
+    """What an agreement is bound to: BLAKE2b of the canonical JSON, in hexadecimal."""
+    return blake2b(_canonical(what), digest_size=32).hexdigest()
+
+
+def approval_of(address: str, place: str) -> str:
+    """The address of the approval that a step of a run waits for."""
+    name = f"{address.partition('/')[2]}.{place}"
+    if len(name) > 150:
+        name = f"{name[:110]}~{blake2b(name.encode(), digest_size=16).hexdigest()}"
+    return f"approval/{name}"
+
+
+def decide(state: Approval, message: Message) -> list[Any]:
+    """What an approval makes of a message."""
+    request = state.request
+    data = message.data
+    if isinstance(data, RequestApproval):
+        return _request(state, data, message.time)
+    if request is None:
+        raise Refused("nobody asked for this approval", code="not-found")
+    return _DECISIONS[data.__class__](state, request, data, message.time)
+
+
+def _request(state: Approval, m: RequestApproval, now: int) -> list[Any]:
+    digest = digest_of(m.what)
+    if state.request is not None:
+        if state.request.digest == digest and state.request.requested_by == m.requested_by:
+            return [Reply({"status": state.status, "digest": digest})]
+        raise Refused("another approval has this address", code="exists")
+    if m.quorum < 1 or (m.approvers and len(set(m.approvers)) < m.quorum):
+        raise Refused(f"a quorum of {m.quorum} cannot be reached by {len(set(m.approvers))} approvers", code="quorum")
+    due = None if m.expires is None else now + int(m.expires * 1_000_000)
+    requested = ApprovalRequested(
+        m.ref, digest, m.what, m.requested_by, now, m.title, m.approvers, m.quorum, due, m.requesters
+    )
+    timer = [] if due is None else [Schedule("expire", Expire(), at=due)]
+    return [requested, *timer, Reply({"status": "waiting", "digest": digest})]
+
+
+def _approve(state: Approval, request: ApprovalRequested, m: Approve, now: int) -> list[Any]:
+    _open(state)
+    if m.digest and m.digest != request.digest:
+        raise Refused("what is asked is not what was shown", code="digest")
+    if m.by in (request.requested_by, *request.requesters):
+        raise Refused(f"{m.by} asked for it and cannot approve it", code="requester")
+    if request.approvers and m.by not in request.approvers:
+        raise Refused(f"{m.by} is not an approver", code="approver")
+    if m.by in state.given:
+        return [Reply({"status": state.status, "given": state.given})]
+    given = [*state.given, m.by]
+    events: list[Any] = [ApprovalGiven(m.by, now, request.digest, m.note)]
+    if len(given) >= request.quorum:
+        decided = ApprovalDecided(request.ref, True, request.digest, given)
+        events += [ApprovalReached(given, now), *_told(request, decided), Reply({"status": "reached", "given": given})]
+    else:
+        events.append(Reply({"status": "waiting", "given": given, "needed": request.quorum - len(given)}))
+    return events
+
+
+def _deny(state: Approval, request: ApprovalRequested, m: Deny, now: int) -> list[Any]:
+    _open(state)
+    if request.approvers and m.by not in request.approvers:
+        raise Refused(f"{m.by} is not an approver", code="approver")
+    why = f"denied by {m.by}" + (f": {m.note}" if m.note else "")
+    decided = ApprovalDecided(request.ref, False, request.digest, [m.by], why, "denied")
+    return [ApprovalDenied(m.by, now, m.note), Cancel("expire"), *_told(request, decided), Reply({"status": "denied"})]
+
+
+def _expire(state: Approval, request: ApprovalRequested, _m: Expire, now: int) -> list[Any]:
+    if state.status not in ("waiting", "reached"):
+        return []
+    if state.status == "reached":
+        return [ApprovalExpired(now)]
+    decided = ApprovalDecided(request.ref, False, request.digest, [], "nobody decided in time", "expired")
+    return [ApprovalExpired(now), *_told(request, decided)]
+
+
+def _withdraw(state: Approval, _request: ApprovalRequested, m: Withdraw, now: int) -> list[Any]:
+    if state.status not in ("waiting", "reached"):
+        return [Reply({"status": state.status})]
+    return [ApprovalWithdrawn(now, m.reason), Cancel("expire"), Reply({"status": "withdrawn"})]
+
+
+def _reserve(state: Approval, request: ApprovalRequested, m: Reserve, now: int) -> list[Any]:
+    if m.digest != request.digest:
+        raise Refused("what is to be done is not what was approved", code="digest")
+    if state.status == "reserved" and state.holder == m.holder:
+        return [Reply({"status": "reserved"})]
+    if state.status != "reached":
+        raise Refused(f"the approval is {state.status}", code=state.status)
+    return [ApprovalReserved(m.holder, m.digest, now), Cancel("expire"), Reply({"status": "reserved"})]
+
+
+def _consume(state: Approval, _request: ApprovalRequested, m: Consume, now: int) -> list[Any]:
+    if state.status == "consumed" and state.holder == m.holder:
+        return [Reply({"status": "consumed"})]
+    if state.status != "reserved" or state.holder != m.holder:
+        raise Refused(f"the approval is {state.status}, not reserved for {m.holder}", code=state.status)
+    return [ApprovalConsumed(m.holder, now), Reply({"status": "consumed"})]
+
+
+def _release(state: Approval, _request: ApprovalRequested, m: Release, now: int) -> list[Any]:
+    if state.status != "reserved" or state.holder != m.holder:
+        raise Refused(f"the approval is {state.status}, not reserved for {m.holder}", code=state.status)
+    return [ApprovalReleased(m.holder, now), Reply({"status": "reached"})]
+
+
+def _open(state: Approval) -> None:
+    if state.status != "waiting":
+        raise Refused(f"the approval is {state.status}", code=state.status)
+
+
+def _told(request: ApprovalRequested, decided: ApprovalDecided) -> list[Any]:
+    """Tell an actor that asked; a person looks."""
+    return [Tell(request.requested_by, decided)] if "/" in request.requested_by else []
+
+
+_DECISIONS: Final[dict[type[Any], Callable[[Approval, ApprovalRequested, Any, int], list[Any]]]] = {
+    Approve: _approve,
+    Deny: _deny,
+    Expire: _expire,
+    Withdraw: _withdraw,
+    Reserve: _reserve,
+    Consume: _consume,
+    Release: _release,
+}
+
+_STATUS: Final[dict[type[Any], str]] = {
+    ApprovalReached: "reached",
+    ApprovalDenied: "denied",
+    ApprovalExpired: "expired",
+    ApprovalWithdrawn: "withdrawn",
+    ApprovalReserved: "reserved",
+    ApprovalConsumed: "consumed",
+    ApprovalReleased: "reached",
+}
+
+
+def evolve(state: Approval, event: Any) -> Approval:
+    """What an event makes of an approval."""
+    match event:
+        case ApprovalRequested():
+            return Approval("waiting", event)
+        case ApprovalGiven(by):
+            return Approval(state.status, state.request, [*state.given, by], state.holder)
+        case ApprovalReserved(holder):
+            return Approval("reserved", state.request, state.given, holder)
+        case _:
+            return Approval(_STATUS[event.__class__], state.request, state.given, state.holder)
+
+
+approval = Kind(
+    "approval",
+    state=Approval,
+    decide=decide,
+    evolve=evolve,
+    messages=[RequestApproval, Approve, Deny, Withdraw, Reserve, Consume, Release, Expire],
+    events=APPROVAL_EVENTS,
+)
