@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Any, Final
 
 from events.envelope import Event
-from events.system import ActorParked, ActorResumed, DeadLettered, EffectResolved, EffectUnknown
+from events.system import (
+    ActorParked,
+    ActorResumed,
+    DeadLettered,
+    DeadLetterResolved,
+    EffectResolved,
+    EffectUnknown,
+)
 from projections.core.definition import Projection, Ref, Row, Table
 from projections.core.rows import Rows
 
@@ -44,6 +51,8 @@ def _item(event: Event, data: Any) -> str:
             return f"parked:{event.stream}"
         case EffectUnknown(effect=effect) | EffectResolved(effect=effect):
             return f"effect:{effect}"
+        case DeadLetterResolved(stream=stream, message=message):
+            return f"dead:{stream}:{message}"
         case _:
             return f"dead:{event.stream}:{data.message}"
 
@@ -66,7 +75,10 @@ def apply(rows: Rows, event: Event, data: Any) -> None:
             row = _opened(event, item, row, "dead-letter", data.message, data.message_type, data.reason, data.to)
         case ActorResumed(by=by, reason=reason, skipped=skipped):
             _close(event, row, by, ("skipped" if skipped else "resumed") + (f": {reason}" if reason else ""))
-        case EffectResolved(by=by, reason=reason, status=status):
+        case (
+            EffectResolved(by=by, reason=reason, status=status)
+            | DeadLetterResolved(by=by, reason=reason, status=status)
+        ):
             _close(event, row, by, status + (f": {reason}" if reason else ""))
         case _:
             return
@@ -108,9 +120,9 @@ def _text(value: str) -> str:
 
 PROJECTION = Projection(
     "inbox",
-    version=1,
+    version=2,
     tables=[INBOX],
-    types=[ActorParked, ActorResumed, EffectUnknown, EffectResolved, DeadLettered],
+    types=[ActorParked, ActorResumed, EffectUnknown, EffectResolved, DeadLettered, DeadLetterResolved],
     keys=keys,
     apply=apply,
     reads=("tenant", "stream", "recorded_at"),

@@ -6,9 +6,9 @@ import asyncio
 import itertools
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -20,6 +20,8 @@ from projections.core.port import Build, Commit, Decision, Page, ParkedKey, Stat
 from projections.core.query import Query, build_gone, check_query, wanted_build
 
 Rows = dict[Key, Row]
+FREEZE_TIMEOUT: Final = 15.0
+"""Seconds a build may be frozen."""
 
 
 class _Kept:
@@ -30,17 +32,27 @@ class _Kept:
         self.tables: dict[str, Rows] = {layout.name: {} for layout in build.tables}
         self.parked: dict[str, ParkedKey] = {}
         self.held: dict[str, list[int]] = {}
-        self.still = asyncio.Lock()
-        """Held while nobody may store anything in it."""
+        self.frozen: _Frozen | None = None
 
     def change(self, **fields: Any) -> None:
         self.build = msgspec.structs.replace(self.build, **fields)
+
+    async def thawed(self) -> None:
+        """Wait until something may be stored; whoever froze it and is never heard of again has so long only."""
+        while (frozen := self.frozen) is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(frozen.until):
+                    await frozen.over.wait()
+            if self.frozen is frozen:
+                self.frozen = None
 
 
 class _Frozen:
     def __init__(self, models: MemoryReadModels, kept: _Kept) -> None:
         self._models = models
         self._kept = kept
+        self.until = asyncio.get_running_loop().time() + FREEZE_TIMEOUT
+        self.over = asyncio.Event()
 
     @property
     def live(self) -> Build:
@@ -48,7 +60,8 @@ class _Frozen:
 
     async def switch(self, to: int, switch: Switch, *, kept_until: int, declined: int) -> bool:
         """See `Frozen.switch`."""
-        return self._models.carry_out(self._kept, to, switch, kept_until, declined)
+        mine = self._kept.frozen is self
+        return mine and self._models.carry_out(self._kept, to, switch, kept_until, declined)
 
 
 class MemoryReadModels:
@@ -116,10 +129,16 @@ class MemoryReadModels:
         """See `ReadModelStore.frozen`."""
         while True:
             kept = self._live(projection)
-            async with kept.still:
-                if kept.build.state == "live":
-                    yield _Frozen(self, kept)
-                    return
+            await kept.thawed()
+            if kept.build.state == "live" and kept.frozen is None:
+                break
+        kept.frozen = frozen = _Frozen(self, kept)
+        try:
+            yield frozen
+        finally:
+            frozen.over.set()
+            if kept.frozen is frozen:
+                kept.frozen = None
 
     def carry_out(self, live: _Kept, to: int, switch: Switch, kept_until: int, declined: int) -> bool:
         """The switch itself."""
@@ -183,9 +202,8 @@ class MemoryReadModels:
         kept = self._kept.get((build.projection, build.number))
         if kept is None:
             return None
-        if kept.still.locked() and kept.build.state == "live":
-            async with kept.still:
-                pass
+        if kept.frozen is not None:
+            await kept.thawed()
         if kept.build.revision != build.revision:
             return None
         staged = [(kept.tables[c.layout.name], *_staged(kept, c)) for c in commit.changes]

@@ -19,11 +19,12 @@ from actors.core.host import Host, Settings
 from actors.testing import VirtualClock
 from events.address import DEFAULT_TENANT, PARTITIONS, partition_of
 from events.envelope import Answer, Message
-from events.errors import DeadlineExceeded, ThespisError
+from events.errors import DeadlineExceeded, Parked, ThespisError
 from events.ids import digest, keyed
 from events.store import Append, Appended, Effect, EventStore
 from gateway.demo.plan import Step
-from gateway.process import Singletons, recorded
+from gateway.process import recorded
+from gateway.singletons import Info, Singletons
 from infra.memory.projections import MemoryReadModels
 from infra.memory.store import MemoryStore
 from infra.nats.relay import Relay
@@ -69,7 +70,9 @@ class Machine:
         self.leaving = False
         store = cast("EventStore", Wire(self, world.log))
         settings = Settings(turn=1e9, lease_ttl=2.0)
-        self.host = Host(store, world.plugin, host_id=name, now=self.clock, settings=settings)
+        versions = {projection.name: projection.version for projection in world.plugin.projections}
+        info = msgspec.json.encode(Info(projections=versions))
+        self.host = Host(store, world.plugin, host_id=name, now=self.clock, settings=settings, info=info)
         self.host.listeners.append(self._committed)
         self.host.handover.listeners.append(lambda: world.coming(self))
         self.host.effects.late = world.late
@@ -333,7 +336,7 @@ class World:
             except (TimeoutError, DeadlineExceeded):
                 continue
             except ThespisError as error:
-                if error.retry_after is None:
+                if error.retry_after is None and not isinstance(error, Parked):
                     raise
                 await asyncio.sleep(0.05)
 

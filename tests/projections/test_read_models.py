@@ -11,6 +11,7 @@ from events.system import (
     ActorParked,
     ActorResumed,
     DeadLettered,
+    DeadLetterResolved,
     EffectResolved,
     EffectUnknown,
     Forked,
@@ -154,6 +155,21 @@ def test_the_inbox_opens_what_needs_a_person_and_closes_what_was_resolved() -> N
     assert (parked["open"], parked["closed_by"], parked["resolution"]) == (False, "ada", "skipped: fixed")
     assert (effect["open"], effect["closed_at"], effect["resolution"]) == (False, resolved.recorded_at, "succeeded")
     assert found["dead:router/x:m2"]["open"]
+
+
+@pytest.mark.parametrize("status", ["retried", "dismissed"])
+def test_a_dead_letter_is_closed_by_what_a_person_did_about_it(status: str) -> None:
+    log = ListLog()
+    letter = log.add("router/x", DeadLettered("m2", "Deposit", "ghost/1", "no such kind"))
+    log.add("router/y", DeadLettered("m2", "Deposit", "ghost/1", "no such kind"))
+    resolved = DeadLetterResolved(letter.id, "router/x", "m2", status, "ada", "mended")
+    at = log.add("feed/dead-letters", resolved).recorded_at
+    found = inbox(log)
+    item = found["dead:router/x:m2"]
+    assert (item["open"], item["closed_at"], item["closed_by"], item["resolution"]) == (
+        False, at, "ada", f"{status}: mended",
+    )  # fmt: skip
+    assert found["dead:router/y:m2"]["open"]
 
 
 def test_the_same_trouble_again_is_one_item_open_again() -> None:
