@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID
 
@@ -17,7 +18,7 @@ from eventsourcing.dcb.api import DCBEvent
 from eventsourcing.persistence import DataError, Notification, StoredEvent
 
 from events import ids
-from events.cloudevents import BASE64, JSON, compact
+from events.cloudevents import BASE64, JSON
 from events.errors import Invalid
 from infra.eventsourcing.names import KIND, application_key, type_of
 
@@ -26,21 +27,31 @@ LARGEST: Final = 64 * 1024 * 1024
 """Bytes of an event. Those too large for the bus travel without their data."""
 
 
-class Meta(msgspec.Struct, omit_defaults=True):
-    """The attributes of such an event: `subject` is the originator's id; the extensions `estopic`, `esversion` (the
-    originator's version), `esuuid` (whether the id is a UUID), `estransaction` (what was saved together), `estags`.
-    """
+class Extensions(msgspec.Struct, omit_defaults=True, gc=False):
+    """CloudEvents extensions, so all of them texts: the topic, the originator's version, whether its id is a UUID, what
+    was saved together, and the tags as a JSON array."""
+
+    estopic: str = ""
+    esversion: str = ""
+    esuuid: str = ""
+    estransaction: str = ""
+    estags: str = ""
+
+
+class Meta(msgspec.Struct, omit_defaults=True, gc=False):
+    """The attributes of such an event: `subject` is the originator's id."""
 
     subject: str = ""
-    datacontenttype: str = JSON
+    datacontenttype: str = ""
     encoding: str = ""
-    extensions: dict[str, str] = {}
+    extensions: Extensions = msgspec.field(default_factory=Extensions)
 
 
 Row = tuple[Any, ...]
 """An event as `thespis.es_event` has it."""
 
 _encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
 _meta = msgspec.json.Decoder(Meta).decode
 _text = msgspec.json.Decoder(str).decode
 _tags = msgspec.json.Decoder(list[str]).decode
@@ -72,38 +83,25 @@ def begin(tenant: str, application: str, given: Mapping[str, Any]) -> Write:
 
 def row_of(write: Write, stored: StoredEvent, name: str, number: int) -> Row:
     """A stored event as a row; `name` and `number` (in the save, from 1) are its stream's. Raises DataError."""
-    extensions = {
-        "estopic": stored.topic,
-        "esversion": str(stored.originator_version),
-        "estransaction": write.transaction,
-    }
-    if isinstance(stored.originator_id, UUID):
-        extensions["esuuid"] = "true"
-    id = f"{name.partition('.')[2]}.{stored.originator_version}"
-    return _row(write, id, str(stored.originator_id), stored.topic, stored.state, extensions, None, number)
+    version = str(stored.originator_version)
+    uuid = "true" if isinstance(stored.originator_id, UUID) else ""
+    extensions = Extensions(stored.topic, version, uuid, estransaction=write.transaction)
+    meta = Meta(str(stored.originator_id), extensions=extensions)
+    return _row(write, f"{name.partition('.')[2]}.{version}", stored.topic, stored.state, meta, None, number)
 
 
 def row_of_dcb(write: Write, event: DCBEvent, ordinal: int) -> Row:
     """An event of the shared stream as a row. Raises DataError."""
-    extensions = {"estopic": event.type, "estransaction": write.transaction, "estags": _encode(event.tags).decode()}
+    extensions = Extensions(event.type, estransaction=write.transaction, estags=_encode(event.tags).decode())
     id = f"{write.transaction}.{ordinal}"
-    return _row(write, id, "", event.type, event.data, extensions, event.tags or None, 1)
+    return _row(write, id, event.type, event.data, Meta(extensions=extensions), event.tags or None, 1)
 
 
-def _row(
-    write: Write,
-    id: str,
-    subject: str,
-    topic: str,
-    state: bytes,
-    extensions: dict[str, str],
-    tags: Sequence[str] | None,
-    number: int,
-) -> Row:
+def _row(write: Write, id: str, topic: str, state: bytes, meta: Meta, tags: Sequence[str] | None, number: int) -> Row:
     try:
-        meta = Meta(subject, extensions=extensions)
-        data = state
-        if not _is_readable(state):
+        if _is_readable(state):
+            meta.datacontenttype, data = JSON, state
+        else:
             meta.datacontenttype, meta.encoding = BINARY, BASE64
             data = _encode(b64encode(state).decode())
         if len(data) > LARGEST:
@@ -121,8 +119,8 @@ def _is_readable(state: bytes) -> bool:
     if b"\n" in state or b"\r" in state:
         return False
     try:
-        compact(state, len(state))
-    except (Invalid, UnicodeDecodeError, RecursionError):
+        _decode(state)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
     return True
 
@@ -136,7 +134,7 @@ def stored_of(data: bytes, meta: bytes) -> StoredEvent:
     """A row as the stored event it was."""
     m = _meta(meta)
     extensions = m.extensions
-    return StoredEvent(_originator(m), int(extensions["esversion"]), extensions["estopic"], state_of(data, m))
+    return StoredEvent(_originator(m), int(extensions.esversion), extensions.estopic, state_of(data, m))
 
 
 def notification_of(position: int, data: bytes, meta: bytes) -> Notification:
@@ -145,8 +143,8 @@ def notification_of(position: int, data: bytes, meta: bytes) -> Notification:
     extensions = m.extensions
     return Notification(
         originator_id=_originator(m),
-        originator_version=int(extensions["esversion"]),
-        topic=extensions["estopic"],
+        originator_version=int(extensions.esversion),
+        topic=extensions.estopic,
         state=state_of(data, m),
         id=position,
     )
@@ -155,13 +153,18 @@ def notification_of(position: int, data: bytes, meta: bytes) -> Notification:
 def dcb_of(data: bytes, meta: bytes) -> DCBEvent:
     """A row as an event of the shared stream."""
     m = _meta(meta)
-    return DCBEvent(m.extensions["estopic"], state_of(data, m), _tags(m.extensions["estags"]))
+    return DCBEvent(m.extensions.estopic, state_of(data, m), _tags(m.extensions.estags))
 
 
 def transaction_of(meta: bytes) -> str:
     """The transaction that wrote an event."""
-    return _meta(meta).extensions.get("estransaction", "")
+    return _meta(meta).extensions.estransaction
 
 
 def _originator(meta: Meta) -> UUID | str:
-    return UUID(meta.subject) if "esuuid" in meta.extensions else meta.subject
+    return _uuid(meta.subject) if meta.extensions.esuuid else meta.subject
+
+
+@lru_cache(maxsize=10_000)
+def _uuid(text: str) -> UUID:
+    return UUID(text)

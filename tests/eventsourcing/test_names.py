@@ -85,7 +85,9 @@ def test_json_stays_readable(value: object) -> None:
     assert row[DATA] == state
 
 
-@pytest.mark.parametrize("state", [b"", b"NaN", b'{"a":NaN}', b'{"a": 1\n}', b"\xff", b'{"a":', b"[" * 100_000])
+@pytest.mark.parametrize(
+    "state", [b"", b"NaN", b'{"a":NaN}', b'{"a": 1\n}', b"\xff", b'{"a":', b"[" * 100_000 + b"]" * 100_000]
+)
 def test_what_is_no_compact_json_is_base64(state: bytes) -> None:
     row = row_of(begin("default", "App", {}), StoredEvent(uuid4(), 1, "a:B", state), "es/App.1", 1)
     assert row[DATA].startswith(b'"')
