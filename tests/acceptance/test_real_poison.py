@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from events.errors import NotFound, Parked, Unavailable
+from events.errors import Parked, Unavailable
 from gateway.cli.find import Place
 from gateway.cli.http import Api
 from gateway.cli.retrying import retrying
@@ -48,16 +48,10 @@ async def parked(api: Api, address: str) -> str:
     """Wait until an actor is parked; says why."""
     async with asyncio.timeout(PATIENCE):
         while True:
-            try:
+            with suppress(Unavailable, NotFound):
                 found = await api.get(f"/v1/actors/{address}")
-            except Unavailable:
-                found = {}
-            except Exception as error:
-                if getattr(error, "code", "") != "not-found":
-                    raise
-                found = {}
-            if found.get("parked"):
-                return found["parked"]
+                if found["parked"]:
+                    return found["parked"]
             await asyncio.sleep(0.1)
 
 
