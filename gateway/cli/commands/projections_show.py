@@ -17,6 +17,7 @@ from gateway.cli.tree import command as thespis_command
 @click.option("--where", multiple=True, help="Column, operator, value, e.g. 'balance>=100'; may be repeated.")
 @click.option("--sort", help="Columns separated by commas, - before a falling one.")
 @click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="Print at most so many rows.")
+@click.option("--build", type=click.IntRange(min=1), help="Another build than the one that is live.")
 @click.option("--wait", type=click.IntRange(min=0), help="Wait until it has seen this position of the log.")
 @output_option
 @place_options
