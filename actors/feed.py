@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from actors.core.kind import Kind
-from events.envelope import Message, Raw
+from events.envelope import Message
 
 
 class Feed(msgspec.Struct):
@@ -30,7 +30,7 @@ _meta = msgspec.json.Decoder(_Meta).decode
 def decide(state: Feed, message: Message) -> list[Any]:
     """Record the event as it came."""
     meta = _meta(message.meta or b"{}")
-    return [Raw(message.type, message.body, message.schema, f"{meta.source} {meta.id}", message.meta)]
+    return [msgspec.structs.replace(message.data, id=f"{meta.source} {meta.id}", meta=message.meta)]
 
 
 def evolve(state: Feed, event: Any) -> Feed:

@@ -6,6 +6,7 @@ from events.envelope import Answer, Event, Message, Raw
 from events.errors import Refused, ThespisError
 from events.registry import Registry, Type, versioned
 from events.store import Append, Appended, EventStore, NewEvent, Status, Verdict
+from events.subjects import Erased, subject
 
 __all__ = [
     "DEFAULT_TENANT",
@@ -14,6 +15,7 @@ __all__ = [
     "Append",
     "Appended",
     "Bus",
+    "Erased",
     "Event",
     "EventStore",
     "Message",
@@ -27,5 +29,6 @@ __all__ = [
     "Verdict",
     "address",
     "partition_of",
+    "subject",
     "versioned",
 ]

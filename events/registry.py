@@ -10,6 +10,7 @@ import msgspec
 from events.address import check_type
 from events.envelope import Raw
 from events.errors import BadDefinition, InvalidData, UnknownType
+from events.subjects import Plan, plan_of
 
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
 """Pure: takes the JSON object of schema version n, returns that of n + 1."""
@@ -60,11 +61,16 @@ class Registry:
         self._types: dict[str, Type] = {}
         self._decoders: dict[tuple[str, int], Callable[[bytes], Any]] = {}
         self._by_struct: dict[type[Any], Type] = {}
+        self.plans: dict[str, Plan] = {}
+        """Where personal fields are, for the types that have some."""
         for item in types:
             self.add(item)
 
     def add(self, item: type[Any] | Type) -> Type:
-        """Register a type. The same type twice is fine; another one of the same name is a BadDefinition."""
+        """Register a type. The same type twice is fine; another one of the same name is a BadDefinition.
+
+        So is a type whose personal fields contradict themselves, see `events.subjects`.
+        """
         new = as_type(item)
         old = self._types.get(new.name)
         if old is not None:
@@ -75,6 +81,9 @@ class Registry:
                     hint="give one of them another name with versioned(..., name=…)",
                 )
             return old
+        plan = plan_of(new.struct)
+        if plan is not None:
+            self.plans[new.name] = plan
         self._types[new.name] = new
         self._by_struct[new.struct] = new
         self._decoders[new.name, new.schema] = msgspec.json.Decoder(new.struct).decode

@@ -96,6 +96,31 @@ class ForkMadeLive(msgspec.Struct, frozen=True):
     by: str = ""
 
 
+class SubjectErased(msgspec.Struct, frozen=True):
+    """A receipt: what was done when a subject's keys were destroyed. Whose they were is not said.
+
+    `keys` are the ids by which sealed values name them. `streams` are all in which something was sealed with them;
+    `events` … `effects` count what nobody can read any more there. `projections` were folded anew; `left` says in words
+    what could not be done from here.
+    """
+
+    erasure: str
+    keys: list[str]
+    by: str
+    reason: str
+    at: int
+    streams: list[str]
+    events: int = 0
+    messages: int = 0
+    mails: int = 0
+    timers: int = 0
+    effects: int = 0
+    snapshots: int = 0
+    states: int = 0
+    projections: list[str] = []
+    left: list[str] = []
+
+
 class Routed(msgspec.Struct, frozen=True):
     """In a router's own stream: facts up to and with position `upto` were sent to those who subscribed."""
 
@@ -133,5 +158,5 @@ KERNEL_EVENTS = [
 ]
 """What may stand in any actor's stream; the kernel folds it, user code never sees it."""
 
-SYSTEM_EVENTS = [*KERNEL_EVENTS, DeadLettered, DeadLetterResolved, Routed, ProjectionSwitched]
+SYSTEM_EVENTS = [*KERNEL_EVENTS, DeadLettered, DeadLetterResolved, Routed, ProjectionSwitched, SubjectErased]
 """Every event type that is not the users': no one from outside may publish one."""

@@ -12,10 +12,11 @@ from actors.core import foreign
 from actors.core.cell import Cell, Work
 from actors.core.draft import EffectBody
 from actors.core.effects import outcome_id
-from actors.core.fold import begin, fold, restore
+from actors.core.fold import begin
 from actors.core.kind import Kind, encode_state
 from actors.core.outputs import Outcome
 from actors.core.port import ActorView
+from actors.core.sealing import refolded, restored
 from events import chain
 from events.address import FOREIGN, partition_of, split
 from events.envelope import Answer, Message
@@ -46,12 +47,12 @@ class Control:
             loaded = (await host.store.load([(tenant, address, kind.fold_id)]))[0]
             if loaded.version == 0:
                 raise NotFound(f"{address} has no history")
-            folded = restore(kind, address, loaded)
+            folded = await restored(host.words.sealing, kind, tenant, address, loaded)
         else:
             events = await host.store.read_stream(tenant, address, 0, at)
             if not events or events[-1].version < at or at < 1:
                 raise NotFound(f"{address} has no version {at}", hint="versions count from 1")
-            folded = fold(kind, begin(kind, address), ((e.version, e.type, e.schema, e.data) for e in events))
+            folded = await refolded(host.words.sealing, kind, begin(kind, address), events)
             folded.version = at
         state = msgspec.json.decode(encode_state(folded.state))
         parked = folded.parked.reason if folded.parked is not None else None
@@ -65,7 +66,8 @@ class Control:
         found: dict[str, str] = {}
         for (address, kind), history in zip(known, loaded, strict=True):
             try:
-                text = encode_state(restore(kind, address, history).state).decode()
+                folded = await restored(self._host.words.sealing, kind, tenant, address, history)
+                text = encode_state(folded.state).decode()
             except Exception as error:
                 text = f"cannot be folded: {error}"
             found[address] = text if len(text) <= size else f"{text[: size - 1]}…"
@@ -91,7 +93,8 @@ class Control:
             return _encode(kind.query(cell.state, asked))
         # Not here, or what is in memory is not committed yet: fold what is.
         loaded = (await host.store.load([(tenant, address, kind.fold_id)]))[0]
-        return _encode(kind.query(restore(kind, address, loaded).state, asked))
+        folded = await restored(host.words.sealing, kind, tenant, address, loaded)
+        return _encode(kind.query(folded.state, asked))
 
     async def park(self, tenant: str, address: str, by: str, reason: str) -> Answer:
         """See `Actors.park`."""

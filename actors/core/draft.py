@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, TypeVar, cast
@@ -11,6 +12,7 @@ import msgspec
 from actors.core.cell import Cell, Work
 from actors.core.kind import Kind
 from actors.core.outputs import Ask, Cancel, Effect, Replied, Reply, Schedule, Tell, TellRefused, TimedOut
+from actors.core.sealing import Sealing
 from events import chain
 from events.address import partition_of, split
 from events.envelope import Answer, Message, Raw
@@ -26,8 +28,11 @@ from events.store import (
     NewEvent,
     NewTimer,
 )
+from events.subjects import plan_of
 from events.system import MessageHandled, MessageRefused
 
+REPLY = "Reply"
+"""The type of a place in which an answer is kept."""
 MAX_OUTPUTS = 10_000
 """The most a single decision may return."""
 
@@ -60,6 +65,8 @@ class Vocabulary(msgspec.Struct):
 
     messages: dict[type[Any], tuple[str, int]]
     effects: dict[str, str]
+    sealing: Sealing | None = None
+    """Set when there are types with personal fields."""
 
 
 T = TypeVar("T")
@@ -187,13 +194,14 @@ class Draft:
         name = work.timer[0]
         return name in self.cancelled or any(timer.name == name for timer in self.timers)
 
-    def consume(self, work: Work, outcome: str, answer: bytes | None) -> None:
-        """Add the message itself and the row it came from."""
+    def consume(self, work: Work, outcome: str, answer: bytes | None, kept: bytes | None = None) -> None:
+        """Add the message itself and the row it came from; `kept` is the answer as it is remembered, if not as said."""
         message = work.message
         self.handled.append(
             Handled(
                 message.id, message.digest, message.type, message.schema, message.body, message.sender, message.time,
-                message.causation, message.correlation or message.id, outcome, answer, len(self.events),
+                message.causation, message.correlation or message.id, outcome, kept or answer, len(self.events),
+                work.mail is not None or work.timer is not None or work.change is not None,
             )
         )  # fmt: skip
         if work.mail is not None:
@@ -215,7 +223,11 @@ def decide_into(draft: Draft, work: Work, words: Vocabulary) -> None:
     cell = draft.cell
     kind = cell.kind
     message = work.message
+    seal = words.sealing
     if cell.skip and message.id == cell.skip:
+        if seal is not None:
+            with contextlib.suppress(Refused):
+                seal.decode(kind, work, _decode)
         draft.consume(work, "skipped", None)
         return
     if work.note is not None and not message.type:
@@ -225,7 +237,12 @@ def decide_into(draft: Draft, work: Work, words: Vocabulary) -> None:
         draft.consume(work, "handled", None)
         return
     try:
-        known_to_kind = message.data is not None or _decode(kind, message)
+        if message.data is not None:
+            known_to_kind = True
+        elif seal is None:
+            known_to_kind = _decode(kind, message, message.body)
+        else:
+            known_to_kind = seal.decode(kind, work, _decode)
         outputs = kind.decide(cell.state, message) if known_to_kind else ()
     except Refused as refused:
         _refuse(draft, work, refused)
@@ -235,10 +252,14 @@ def decide_into(draft: Draft, work: Work, words: Vocabulary) -> None:
         raise TooLarge(
             f"{cell.address} decided {len(outputs)} outputs on one {message.type}, the limit is {MAX_OUTPUTS}"
         )
+    if seal is not None:
+        seal.require(cell, message, outputs)
     base = derived(cell.address, message.id, message.time) if outputs or work.note is not None else ""
     number = 0
     first = ""
     reply: bytes | None = None
+    kept: bytes | None = None
+    replied: Any = None
     later: list[Any] = []
     if work.note is not None:
         first = draft.record(base, 0, message, work.note, type(work.note).__name__, 1)
@@ -250,14 +271,28 @@ def decide_into(draft: Draft, work: Work, words: Vocabulary) -> None:
         known = event_types.get(cls)
         if known is not None:
             id = f"{base}{number:04x}"
-            draft.add(id, known[0], known[1], _encode(out), message, None)
+            data = _encode(out)
+            if seal is not None:
+                data = seal.body(out, data, cell.tenant, cell.address, str(draft.version + 1), known[0])
+            draft.add(id, known[0], known[1], data, message, None)
             first = first or id
             cell.state = evolve(cell.state, out)
             number += 1
         elif cls is Reply:
-            reply = _encode(out.data)
+            replied = out.data
+            reply = _encode(replied)
+            if seal is not None:
+                kept = seal.body(replied, reply, cell.tenant, cell.address, message.id, REPLY)
+            elif plan_of(replied.__class__) is not None:
+                raise BadDefinition(
+                    f"{kind.name} replies with {replied.__class__.__name__}: it has personal fields, nothing else has",
+                    hint="list it in Plugin(events=[…]), so that there are keys for it",
+                )
         elif cls is Raw:
-            id = draft.add(out.id or f"{base}{number:04x}", out.type, out.schema, out.data, message, out.meta)
+            data = out.data
+            if seal is not None:
+                data = seal.body(out, data, cell.tenant, cell.address, str(draft.version + 1), out.type)
+            id = draft.add(out.id or f"{base}{number:04x}", out.type, out.schema, data, message, out.meta)
             first = first or id
             cell.state = evolve(cell.state, out)
             number += 1
@@ -279,28 +314,35 @@ def decide_into(draft: Draft, work: Work, words: Vocabulary) -> None:
                     # By far the most frequent one.
                     to, data = out.to, out.data
                     name, schema = (out.type, out.schema) if out.type else _name(data, words.messages)
-                    draft.send(id, to, receiver(cell.tenant, to), name, schema, _body(data), message, first)
+                    body = _body(data)
+                    if seal is not None:
+                        body = seal.body(data, body, cell.tenant, to, id, name)
+                    draft.send(id, to, receiver(cell.tenant, to), name, schema, body, message, first)
                 else:
                     _add(draft, out, id, message, first, words)
             if wanted is not None:
-                data = _encode(Replied(wanted, cell.address, msgspec.Raw(reply) if reply is not None else None))
+                id = f"{base}{number:04x}"
+                answer = reply
+                if seal is not None and reply is not None:
+                    answer = seal.body(replied, reply, cell.tenant, message.sender, id, "Replied")
+                data = _encode(Replied(wanted, cell.address, msgspec.Raw(answer) if answer is not None else None))
                 partition = partition_of(cell.tenant, message.sender)
-                draft.send(f"{base}{number:04x}", message.sender, partition, "Replied", 1, data, message, first)
-    draft.consume(work, "handled", reply)
+                draft.send(id, message.sender, partition, "Replied", 1, data, message, first)
+    draft.consume(work, "handled", reply, kept)
 
 
-def _decode(kind: Kind, message: Message) -> bool:
-    """Give the message its typed data. False: a message of the kernel this kind does not care for."""
+def _decode(kind: Kind, message: Message, body: bytes) -> bool:
+    """Give the message its typed data, from `body`. False: a message of the kernel this kind does not care for."""
     decode = kind.messages.decoder(message.type, message.schema)
     if decode is None:
         if kind.accepts_any:
-            msgspec.structs.force_setattr(message, "data", Raw(message.type, message.body, message.schema))
+            msgspec.structs.force_setattr(message, "data", Raw(message.type, body, message.schema))
             return True
         if message.type in _KERNEL:
             return False
         raise Refused(f"{kind.name} has no message {message.type} (schema {message.schema})", code=UnknownType.code)
     try:
-        msgspec.structs.force_setattr(message, "data", decode(message.body))
+        msgspec.structs.force_setattr(message, "data", decode(body))
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise Refused(f"{message.type}: {error}", code="invalid-data") from error
     return True
@@ -344,7 +386,8 @@ def _add(draft: Draft, out: Any, id: str, message: Message, first: str, words: V
         case Ask(to, data, ref, timeout, type_, schema):
             name, version = (type_, schema) if type_ else _name(data, words.messages)
             meta = _encode(AskMeta(ref))
-            draft.send(id, to, receiver(cell.tenant, to), name, version, _body(data), message, first, meta)
+            body = _sealed(words, data, cell.tenant, to, id, name)
+            draft.send(id, to, receiver(cell.tenant, to), name, version, body, message, first, meta)
             if timeout is not None:
                 due = message.time + int(timeout * 1_000_000)
                 late = _encode(TimedOut(ref, to))
@@ -358,7 +401,7 @@ def _add(draft: Draft, out: Any, id: str, message: Message, first: str, words: V
                     f"{cell.kind.name} asks for effect {kind!r}, which nobody performs",
                     hint=f"known effect kinds: {', '.join(sorted(words.effects)) or 'none'}; add an EffectKind",
                 )
-            body = _encode(EffectBody(ref, msgspec.Raw(_body(data))))
+            body = _encode(EffectBody(ref, msgspec.Raw(_sealed(words, data, cell.tenant, cell.address, id, kind))))
             correlation = message.correlation or message.id
             effect = NewEffect(id, kind, effect_class, key or id, body, message.time, first, correlation, message.trace)
             draft.effects = _and(draft.effects, effect)
@@ -367,9 +410,8 @@ def _add(draft: Draft, out: Any, id: str, message: Message, first: str, words: V
                 raise BadDefinition(f"{cell.address}: Schedule({name!r}) needs either after or at")
             due = at if at is not None else message.time + int((after or 0.0) * 1_000_000)
             type_name, version = (type_, 1) if type_ else _name(data, words.messages)
-            draft.wind(
-                NewTimer(name, id, due, type_name, version, _body(data), first, message.correlation or message.id)
-            )
+            body = _sealed(words, data, cell.tenant, cell.address, id, type_name)
+            draft.wind(NewTimer(name, id, due, type_name, version, body, first, message.correlation or message.id))
         case Cancel(name):
             draft.unwind(name)
         case _:
@@ -384,6 +426,11 @@ class EffectBody(msgspec.Struct):
 
     ref: str
     request: msgspec.Raw
+
+
+def _sealed(words: Vocabulary, data: Any, tenant: str, to: str, id: str, name: str) -> bytes:
+    body = _body(data)
+    return body if words.sealing is None else words.sealing.body(data, body, tenant, to, id, name)
 
 
 def _body(data: Any) -> bytes:

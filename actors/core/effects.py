@@ -16,9 +16,12 @@ import msgspec
 from actors.core.draft import EffectBody
 from actors.core.kind import Attempt, EffectKind
 from actors.core.outputs import Outcome
+from actors.core.sealing import Sealing
 from events.errors import ThespisError, Unavailable
 from events.ids import keyed
+from events.sealing import is_sealed, unseal
 from events.store import Effect, EffectChange, EventStore
+from events.subjects import KeysNeeded, Place, plan_of
 from events.system import EffectUnknown
 
 PAGE = 500
@@ -53,6 +56,7 @@ class Effects:
         self._settle = settle
         self._record = record
         self.late = late
+        self.sealing: Sealing | None = None
         self._known: set[str] = set()
         """Effects queued, running or handed to their actor."""
         self._handed: dict[str, Effect] = {}
@@ -152,7 +156,7 @@ class Effects:
 
     async def _perform(self, kind: EffectKind, effect: Effect, found: bool) -> None:
         try:
-            request = kind.decode(_body(effect.data).request)
+            request = kind.decode(await self._request(effect))
         except msgspec.MsgspecError as error:
             await self._finish(
                 effect, "failed", None, f"the request does not fit {kind.request.__name__}: {error}", "0"
@@ -181,6 +185,8 @@ class Effects:
             except Exception as error:
                 unsure = kind.effect_class == "irreversible" and isinstance(error, OSError)
                 text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+                if plan_of(kind.request) is not None:
+                    text = type(error).__name__  # the rest could quote what is personal
                 if unsure or retry + 1 == kind.attempts:
                     await self._finish(effect, "unknown" if unsure else "failed", None, text, number)
                     return
@@ -222,7 +228,7 @@ class Effects:
 
     async def _finish(self, effect: Effect, status: str, result: Any, error: str, attempt: str) -> None:
         try:
-            msgspec.json.encode(result)
+            result = await self._kept(effect, result)
         except (TypeError, ValueError) as failure:
             status, result, error = "failed", None, f"the result cannot be stored: {failure}"
         if effect.partition in self._owned:
@@ -231,6 +237,36 @@ class Effects:
         self._known.discard(effect.id)
         if self.late is not None and status != "unknown":
             await self.late(effect, status, _encode(_Stored(result, error)))
+
+    async def _request(self, effect: Effect) -> bytes:
+        body = bytes(_body(effect.data).request)
+        if self.sealing is None or not is_sealed(body):
+            return body
+        place = Place(effect.tenant, effect.stream, effect.id, effect.kind)
+        while True:
+            try:
+                return unseal(self.sealing.keyring, body, place)
+            except KeysNeeded as needed:
+                await self._fetch(needed)
+
+    async def _kept(self, effect: Effect, result: Any) -> Any:
+        """The result as it is stored. Raises TypeError or ValueError when it cannot be."""
+        body = _encode(result)
+        if self.sealing is None or plan_of(result.__class__) is None:
+            return result
+        while True:
+            try:
+                sealed = self.sealing.body(result, body, effect.tenant, effect.stream, effect.id, "Outcome")
+                return msgspec.Raw(sealed)
+            except KeysNeeded as needed:
+                await self._fetch(needed)
+
+    async def _fetch(self, needed: KeysNeeded) -> None:
+        assert self.sealing is not None
+        try:
+            await self.sealing.keyring.fetch(needed)
+        except ThespisError:
+            await asyncio.sleep(0.5)
 
     def _hand_over(self, effect: Effect, status: str, result: Any, error: str, attempt: str) -> None:
         ref = _body(effect.data).ref

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from hashlib import sha256
 from typing import Any
 
@@ -16,6 +16,9 @@ from events.store import Loaded
 from events.system import KERNEL_EVENTS, ActorParked, ActorResumed, Forked, ForkMadeLive
 
 KERNEL = Registry(KERNEL_EVENTS)
+
+Open = Callable[[int, str, bytes], bytes]
+"""(version, type, data) of an event → its data with what is sealed opened."""
 
 
 class Folded(msgspec.Struct):
@@ -36,7 +39,7 @@ def begin(kind: Kind, address: str) -> Folded:
     return Folded(kind.initial(address))
 
 
-def fold(kind: Kind, folded: Folded, events: Iterable[tuple[int, str, int, bytes]]) -> Folded:
+def fold(kind: Kind, folded: Folded, events: Iterable[tuple[int, str, int, bytes]], open: Open | None = None) -> Folded:
     """Apply (version, type, schema, data) in order. Raises Unserved for a type or version this code does not know."""
     decoder = kind.events.decoder
     evolve = kind.evolve
@@ -61,7 +64,7 @@ def fold(kind: Kind, folded: Folded, events: Iterable[tuple[int, str, int, bytes
                 )
             decoders[key] = decode
         try:
-            event = decode(data)
+            event = decode(data if open is None else open(version, name, data))
         except msgspec.MsgspecError as error:
             raise InvalidData(
                 f"{kind.name}: event {name} at version {version} does not fit its type: {error}"
@@ -105,7 +108,7 @@ def snapshot_bytes(state: bytes, parked: ActorParked | None, withheld: bool, ski
     return msgspec.json.encode(_Shortcut(msgspec.Raw(state), parked, withheld, skip))
 
 
-def restore(kind: Kind, address: str, loaded: Loaded) -> Folded:
+def restore(kind: Kind, address: str, loaded: Loaded, open: Open | None = None) -> Folded:
     """State from what the store loaded: the newest matching snapshot and the tail after it."""
     if loaded.snapshot is not None:
         shortcut = _shortcut(loaded.snapshot.state)
@@ -114,7 +117,7 @@ def restore(kind: Kind, address: str, loaded: Loaded) -> Folded:
         folded.skip = shortcut.skip
     else:
         folded = begin(kind, address)
-    fold(kind, folded, loaded.events)
+    fold(kind, folded, loaded.events, open)
     folded.version = loaded.version
     folded.hash = loaded.hash
     return folded

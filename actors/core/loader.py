@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from actors.core.cell import Cell
 from actors.core.fold import Folded, restore
-from events.errors import StoreUnavailable, ThespisError
+from actors.core.sealing import Sealing, restored
+from events.errors import StoreUnavailable, ThespisError, Unavailable, Unserved
 from events.store import EventStore, Loaded
 
 PER_QUERY = 64
@@ -19,8 +20,9 @@ OnLoaded = Callable[[Cell, Folded | None, Loaded | None, Exception | None], None
 class Loader:
     """Loads cells in batches: what arrives while a query runs goes into the next. An absent store is waited out."""
 
-    def __init__(self, store: EventStore, on_loaded: OnLoaded) -> None:
+    def __init__(self, store: EventStore, on_loaded: OnLoaded, sealing: Sealing | None = None) -> None:
         self._store = store
+        self._sealing = sealing
         self._on_loaded = on_loaded
         self._waiting: dict[Cell, None] = {}
         self._loading: set[Cell] = set()
@@ -71,11 +73,24 @@ class Loader:
         for cell, found in zip(cells, loaded, strict=True):
             self._loading.discard(cell)
             try:
-                folded = restore(cell.kind, cell.address, found)
+                if cell.kind.personal:
+                    folded = await self._opened(cell, found)
+                else:
+                    folded = restore(cell.kind, cell.address, found)
             except Exception as error:
                 self._on_loaded(cell, None, found, error)
             else:
                 self._on_loaded(cell, folded, found, None)
+
+    async def _opened(self, cell: Cell, loaded: Loaded) -> Folded:
+        """An absent store of keys is waited out like any other."""
+        while True:
+            try:
+                return await restored(self._sealing, cell.kind, cell.tenant, cell.address, loaded)
+            except Unavailable as error:
+                if isinstance(error, Unserved):
+                    raise
+                await asyncio.sleep(0.2)
 
     async def stop(self) -> None:
         """Drop what is being loaded."""

@@ -17,9 +17,11 @@ from actors.core.kind import Kind
 from events import chain
 from events.address import DEFAULT_TENANT, partition_of
 from events.envelope import Event
-from events.errors import ThespisError
+from events.errors import ThespisError, Unavailable
 from events.ids import derived, keyed, random_id
+from events.sealing import is_sealed, move, unseal
 from events.store import Append, Mail, NewEvent, Status
+from events.subjects import KeysNeeded, Place
 from events.system import DeadLettered, Routed
 
 if TYPE_CHECKING:
@@ -99,7 +101,9 @@ class Router:
             dead: list[DeadLettered] = []
             for fact in facts:
                 try:
-                    mails += self._tells(fact)
+                    mails += await self._some(fact)
+                except Unavailable:
+                    raise
                 except Exception as error:
                     log.error("%s cannot route %s at %d", self.stream, fact.type, fact.position, exc_info=error)
                     reason = f"{type(error).__name__}: {error}"
@@ -113,18 +117,36 @@ class Router:
             if len(facts) < PAGE:
                 return
 
+    async def _some(self, fact: Event) -> list[Mail]:
+        while True:
+            try:
+                return self._tells(fact)
+            except KeysNeeded as needed:
+                sealing = self._host.words.sealing
+                assert sealing is not None
+                await sealing.keyring.fetch(needed)
+
     def _tells(self, fact: Event) -> list[Mail]:
-        data = self._host.registry.decode(fact.type, fact.schema, fact.data)
+        sealing = self._host.words.sealing
+        plain, place = fact.data, Place(fact.tenant, fact.stream, str(fact.version), fact.type)
+        sealed = sealing is not None and is_sealed(plain)
+        if sealing is not None and sealed:
+            plain = unseal(sealing.keyring, plain, place)
+        data = self._host.registry.decode(fact.type, fact.schema, plain)
         to = self._kind.subscribes[fact.type](data, fact)
         addresses = [to] if isinstance(to, str) else list(to or ())
-        return [
-            Mail(
-                receiver(fact.tenant, address), fact.tenant, address, 0,
-                keyed(fact.tenant, "subscription", address, fact.id), fact.type, fact.schema, fact.data,
-                self.stream, fact.recorded_at, fact.id, fact.correlation, fact.trace, fact.meta,
-            )
-            for address in addresses
-        ]  # fmt: skip
+        mails: list[Mail] = []
+        for address in addresses:
+            id, body = keyed(fact.tenant, "subscription", address, fact.id), fact.data
+            if sealing is not None and sealed:
+                body = move(sealing.keyring, body, place, Place(fact.tenant, address, id, fact.type))
+            mails.append(
+                Mail(
+                    receiver(fact.tenant, address), fact.tenant, address, 0, id, fact.type, fact.schema, body,
+                    self.stream, fact.recorded_at, fact.id, fact.correlation, fact.trace, fact.meta,
+                )
+            )  # fmt: skip
+        return mails
 
     async def _append(
         self, epoch: int, routed: Routed, mails: list[Mail], dead: list[DeadLettered], last: Event

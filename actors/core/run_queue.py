@@ -13,6 +13,7 @@ from actors.core.cell import Cell, Work
 from actors.core.draft import Draft, decide_into
 from actors.core.supervision import parked
 from events.errors import NotOwned, ThespisError
+from events.subjects import KeysNeeded
 from events.system import ActorParked, ActorResumed
 
 if TYPE_CHECKING:
@@ -116,6 +117,14 @@ class RunQueue:
                 hand.take(cell.tenant, cell.address, work.message.id)
             try:
                 decide_into(draft, work, host.words)
+            except KeysNeeded as needed:
+                queue.appendleft(work)
+                self.waiting += 1
+                host.personal.wait(cell, needed, hold=not draft.works)
+                if draft.works:
+                    break
+                hand.put()
+                return
             except Exception as error:
                 hand.put()
                 host.supervision.failed(cell, [*draft.works, work], error)

@@ -60,8 +60,10 @@ class Supervision:
             delay = host.settings.backoff * 2 ** (work.attempts - 1)
             asyncio.get_running_loop().call_later(delay, self._again, cell, works)
             return
-        log.error("%s cannot handle %s %s", cell.address, work.message.type, work.message.id, exc_info=error)
-        self.park(cell, work, "it cannot handle a message", f"{type(error).__name__}: {error}")
+        said, message = host.personal.said(cell, error), work.message
+        shown = None if cell.kind.personal or cell.kind.messages.plans else error
+        log.error("%s cannot handle %s %s: %s", cell.address, message.type, message.id, said, exc_info=shown)
+        self.park(cell, work, "it cannot handle a message", said)
 
     def _again(self, cell: Cell, works: list[Work]) -> None:
         cell.busy = False

@@ -5,13 +5,11 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from actors.core.cell import Cell, Work
 from actors.core.draft import Draft, answer_of
 from events.envelope import Answer
-from events.errors import Conflict, KeyReused, NotOwned, OutcomeUnknown, ThespisError, Unavailable
-from events.store import Append, Appended, Effect, MailKey, Status, Timer, Verdict
+from events.errors import Conflict, KeyExpired, KeyReused, NotOwned, OutcomeUnknown, ThespisError, Unavailable
+from events.store import EXPIRED, Append, Appended, Effect, MailKey, Status, Timer, Verdict
 
 if TYPE_CHECKING:
     from actors.core.host import Host
@@ -141,8 +139,11 @@ class Verdicts:
     def _repeat(self, cell: Cell, work: Work, first: Answer | None) -> None:
         """The message was handled before: with this answer, or (None) with another body."""
         if work.done is not None:
-            if first is not None:
-                work.done(msgspec.structs.replace(first, duplicate=True))
+            if first is not None and first.outcome == EXPIRED:
+                text = f"message {work.message.id} to {cell.address} was handled long ago, at position {first.position}"
+                work.done(KeyExpired(f"{text}; what it was answered is forgotten"))
+            elif first is not None:
+                self._host.personal.again(work, cell, first)
             else:
                 work.done(KeyReused(f"message {work.message.id} to {cell.address} came before with another body"))
         if work.mail is not None:
@@ -159,7 +160,8 @@ class Verdicts:
             for work in works:
                 if work.message.id in known:
                     digest, first = known[work.message.id]
-                    self._repeat(cell, work, first if digest == work.message.digest else None)
+                    same = digest == work.message.digest or first.outcome == EXPIRED
+                    self._repeat(cell, work, first if same else None)
         if len(rest) == len(works):
             for work in rest:
                 work.solo = True

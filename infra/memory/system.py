@@ -24,11 +24,18 @@ from actors.core.kind import Plugin
 from actors.testing.clock import VirtualClock, run_virtual
 from events.address import DEFAULT_TENANT, PARTITIONS, feed_address, partition_of
 from events.envelope import Answer, Event, Message
-from events.errors import NotOwned, Refused
+from events.errors import NotFound, NotOwned, Refused
 from events.ids import digest, keyed, random_id
+from events.registry import Registry
 from events.store import EventStore
+from events.system import SubjectErased
 from infra.memory.projections import MemoryReadModels
 from infra.memory.store import MemoryStore
+from infra.memory.subjects import MemoryKeys
+from infra.vault.cipher import new_key
+from infra.vault.erasing import Eraser
+from infra.vault.keyring import Ring
+from infra.vault.source import OpenedSource
 from projections import Projector, Query, StoreSource, parse_filter
 
 T = TypeVar("T")
@@ -69,7 +76,12 @@ class System:
         self.store = MemoryStore(now=self.clock)
         self.hosts: list[Host] = []
         self.models = MemoryReadModels(self.clock)
-        self.projector = Projector(plugin.projections, StoreSource(self.store), self.models)
+        master = new_key()
+        self.keys = MemoryKeys(self.store)
+        self.ring = Ring(self.keys, lambda: master, self.clock, age=None)
+        types = Registry([*plugin.events, *(event for kind in plugin.kinds for event in kind.events)]).plans
+        source = OpenedSource(StoreSource(self.store), self.ring, types) if types else StoreSource(self.store)
+        self.projector = Projector(plugin.projections, source, self.models)
         self._lines: dict[str, _Line] = {}
         self._count = hosts
 
@@ -92,7 +104,10 @@ class System:
         """Another host joins."""
         id = random_id(self.clock(), self.random)
         line = _Line(self.store)
-        host = Host(cast("EventStore", line), self.plugin, host_id=id, now=self.clock, settings=self.settings)
+        host = Host(
+            cast("EventStore", line), self.plugin, host_id=id, now=self.clock, settings=self.settings, keyring=self.ring
+        )
+        self.ring.erased.append(lambda erasure: host.personal.erased(erasure.tenant, erasure.streams))
         host.listeners.append(lambda _batch, appended: self._ring(host, appended.head))
         self.hosts.append(host)
         self._lines[host.id] = line
@@ -157,6 +172,19 @@ class System:
                     except NotOwned:
                         break
             await asyncio.sleep(0.05)
+
+    async def erase(self, subject: str, reason: str = "asked for") -> SubjectErased:
+        """Erase a subject: its fields fold to `Erased` from now on. Raises NotFound."""
+        host = self.hosts[0]
+        sealing = host.words.sealing
+        if sealing is None:
+            raise NotFound("no type here has personal fields", hint="mark some with events.subject")
+        eraser = Eraser(
+            self.store, self.keys, self.ring, sealing, host.kinds, self.projector, self.models, now=self.clock,
+            types=list(host.registry.plans), shared=False,
+        )  # fmt: skip
+        erasure = await eraser.erase(DEFAULT_TENANT, subject, "user:test", reason)
+        return await eraser.receipt(erasure.id)
 
     async def settle(self) -> None:
         """Wait until no message is waiting and nothing is being written."""
