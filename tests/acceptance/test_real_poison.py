@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
 
-from events.errors import Parked, Unavailable
+from events.errors import NotFound, Parked, Unavailable
 from gateway.cli.find import Place
 from gateway.cli.http import Api
 from gateway.cli.retrying import retrying
