@@ -47,7 +47,8 @@ EFFECTS = {
 
 class Do(Struct, frozen=True):
     """A numbered errand. `add` may be negative, and is refused when the total would be; `notes` names a desk to send
-    the notes 2n and 2n + 1 to, `call` a kind of effect; `bell` winds it to ring after so many seconds, or stops it (0).
+    the notes 2n and 2n + 1 to, `call` a kind of effect; `bell` winds it to ring after so many seconds, or stops it (0);
+    at one with `choke` the clerk's code fails, every time.
     """
 
     n: int
@@ -55,6 +56,7 @@ class Do(Struct, frozen=True):
     notes: str = ""
     call: str = ""
     bell: float | None = None
+    choke: bool = False
 
 
 class Did(Struct, frozen=True):
@@ -148,6 +150,8 @@ def clerk(state: Clerk, message: Message) -> list[Any]:
 
 
 def _errand(state: Clerk, do: Do) -> list[Any]:
+    if do.choke:
+        raise RuntimeError(f"errand {do.n}")
     if state.total + do.add < 0:
         raise Refused(f"{state.total} is less than {-do.add}", code="short")
     wanted: list[Any] = [Did(do.n, do.add, do.notes, do.call, do.bell), Reply({"total": state.total + do.add})]

@@ -25,7 +25,8 @@ BIG = 1_000_003
 
 
 class Heard(msgspec.Struct, frozen=True):
-    """An acknowledgement as a client got it. `outcome` is handled, refused, or key-reused for a forgery found out."""
+    """An acknowledgement as a client got it. `outcome` is handled, refused, skipped (by an operator: the actor's code
+    fails at it), or key-reused for a forgery found out."""
 
     outcome: str
     position: int = 0

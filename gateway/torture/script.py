@@ -23,6 +23,8 @@ class Mixture(msgspec.Struct, frozen=True):
     calls: float = 0.2
     bells: float = 0.15
     forged: float = 0.02
+    chokes: float = 0.0
+    """Each parks its clerk until an operator has it go on without that errand."""
 
 
 def script(seed: int, operations: int, mixture: Mixture | None = None) -> list[Step]:
@@ -63,4 +65,6 @@ def _errand(random: Random, seed: int, n: int, mixture: Mixture) -> Step:
         data["call"] = random.choice(list(EFFECTS))
     if random.random() < mixture.bells:
         data["bell"] = random.choice((0.0, 0.05, 0.5, 2.0, 4.0))
+    if mixture.chokes and random.random() < mixture.chokes:
+        data["choke"] = True
     return Step(f"clerk/{clerk}", "Do", data, f"torture-{seed}-{n}")

@@ -18,9 +18,10 @@ from gateway.torture.figures import LOST, REORDERED, Figures
 from gateway.torture.kinds import plugin_of
 from gateway.torture.outside import MemoryOutside
 from gateway.torture.proof import Asked, Heard, TortureProof, figures
-from gateway.torture.script import script
+from gateway.torture.script import Mixture, script
 from projections import Query
 from tests.acceptance.faults import strikes as faults
+from tests.acceptance.operating import Operator
 from tests.acceptance.ordeal import Ordeal
 from tests.acceptance.shrink import shrink, snippet
 from tests.acceptance.steps import run_stepped
@@ -56,10 +57,12 @@ class Torture:
 
     async def run(self) -> Result:
         """Send everything, wait until everything has ended, and judge it."""
+        operator = Operator(self.world)
         try:
             try:
                 async with asyncio.timeout(self._ordeal.patience):
                     await self.world.start()
+                    operator.start()
                     await self._send(self._ordeal.steps)
                     await self._ended()
                     await self._send(self._ordeal.late)
@@ -178,7 +181,7 @@ def mixed(
     draw = Random(f"ordeal {seed}")
     todo: list[Step] = []
     late: list[Step] = []
-    for step in script(seed, operations):
+    for step in script(seed, operations, Mixture(chokes=0.002)):
         todo.append(step)
         if draw.random() < copies:
             todo.insert(len(todo) - draw.randrange(min(8, len(todo))), step)

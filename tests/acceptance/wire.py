@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any
 
 from events.errors import OutcomeUnknown, StoreUnavailable
@@ -14,10 +15,7 @@ if TYPE_CHECKING:
     from tests.acceptance.world import Machine
 
 CALLS = frozenset(
-    name
-    for port in (EventStore, ReadModelStore)
-    for name in vars(port)
-    if not name.startswith("_") and name != "streams"
+    name for port in (EventStore, ReadModelStore) for name, method in vars(port).items() if iscoroutinefunction(method)
 )
 """What is a request; everything else is reached at once."""
 
