@@ -249,7 +249,7 @@ class EmbeddedPostgres:
         status = self.directory / "postmaster.pid"
         while process.status is None:
             lines = status.read_text().splitlines() if status.exists() else []
-            if len(lines) >= 8 and lines[7].strip() == "ready":
+            if len(lines) >= 8 and lines[7].strip() in ("ready", "standby"):
                 return True
             if monotonic() > deadline:
                 await process.kill()

@@ -110,6 +110,8 @@ def place(dsn: str) -> str:
     """Which server and database a DSN means, without user and password."""
     try:
         parts = urlsplit(dsn)
+        if "," in parts.netloc:
+            return parts.netloc.rpartition("@")[2] + parts.path
         host = parts.hostname or next((p[5:] for p in parts.query.split("&") if p.startswith("host=")), "localhost")
         return f"{host}{f':{parts.port}' if parts.port else ''}{parts.path}"
     except ValueError:
