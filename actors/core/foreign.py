@@ -5,10 +5,16 @@ They have events and no state here.
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from typing import Final
+
 from actors.core.port import ActorView
 from events.address import split
+from events.envelope import Event
 from events.errors import NotFound
 from events.store import EventStore
+
+PAGE: Final = 500
 
 
 async def view(store: EventStore, tenant: str, address: str, at: int | None) -> ActorView:
@@ -22,6 +28,15 @@ async def view(store: EventStore, tenant: str, address: str, at: int | None) -> 
         if version == 0:
             raise NotFound(f"{address} has no history")
     return ActorView(tenant, address, split(address)[0], version, None, None, at)
+
+
+async def history(store: EventStore, tenant: str, address: str, first: int, last: int | None) -> AsyncGenerator[Event]:
+    """The versions `first` to `last` (or the newest), as far as they are there, a page of them in memory."""
+    version = first - 1
+    while events := await store.read_stream(tenant, address, version, last, PAGE):
+        for event in events:
+            yield event
+        version = events[-1].version
 
 
 async def _head(store: EventStore, tenant: str, address: str) -> int:

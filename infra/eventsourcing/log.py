@@ -92,7 +92,7 @@ class Log:
                         batch[0][1].set_exception(error)
                     else:  # one of them holds what cannot be stored: each by itself
                         await self._singly(batch)
-                except ThespisError as error:
+                except Exception as error:  # whatever it is, they are not to wait for ever
                     for _, future in batch:
                         future.set_exception(error)
                 else:
@@ -106,7 +106,7 @@ class Log:
         for save, future in batch:
             try:
                 future.set_result((await self._write([save]))[0])
-            except ThespisError as error:
+            except Exception as error:
                 future.set_exception(error)
 
     def _take(self) -> list[tuple[Save, Future[Outcome]]]:
@@ -185,6 +185,7 @@ class Log:
     async def watch(self, wake: Callable[[], None]) -> None:
         """Call `wake` after each write here, and soon after one elsewhere."""
         self._watchers.add(wake)
+        wake()  # for what was recorded since it last looked
         if self._watching is None:
             self._watching = asyncio.get_running_loop().create_task(self._watch())
 

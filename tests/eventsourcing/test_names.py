@@ -11,7 +11,9 @@ from eventsourcing.persistence import DataError, StoredEvent
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from actors import Kind
 from events.address import check_type, split
+from events.errors import BadDefinition
 from infra.eventsourcing.names import SHARED, application_key, shared_stream, stream_of, type_of
 from infra.eventsourcing.stored import begin, dcb_of, row_of, row_of_dcb, state_of, stored_of
 
@@ -52,6 +54,11 @@ def test_no_two_aggregates_share_a_stream(app1: str, id1: str, app2: str, id2: s
     assert (one == two) == ((app1 or "application", id1) == (app2 or "application", id2))
     assert one.partition(".")[0] == application_key(app1)
     assert not one.endswith(f".{SHARED}")
+
+
+def test_no_actor_is_of_that_kind() -> None:
+    with pytest.raises(BadDefinition, match="other libraries' streams"):
+        Kind("es", state=dict, decide=lambda state, message: [], evolve=lambda state, event: state)
 
 
 def stored(row: tuple[object, ...]) -> StoredEvent:
