@@ -18,6 +18,7 @@ from infra.postgres import PostgresStore, open_store
 from tests.benchmarks.bus_host import Deposited
 from tests.benchmarks.log_data import fresh
 
+SMALL = 100_000
 PER_STREAM = 10
 ROUNDS = 2
 STREAMS_AT_ONCE = 200

@@ -7,7 +7,7 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack
+from statistics import median
 from typing import Any
 
 from actors.core.appender import Appender
@@ -19,12 +19,11 @@ from gateway.cli.verifying import verify
 from infra.postgres import PostgresStore
 from infra.postgres.projections import open_read_models
 from projections import PROJECTIONS, Projector
-from tests.benchmarks.bus_ask import elsewhere
+from tests.benchmarks.bus_ask import Result, elsewhere
 from tests.benchmarks.bus_host import BODY, account, hosting
-from tests.benchmarks.grow_log import DATA, PER_STREAM, Log, grown
-from tests.benchmarks.log_data import quiet, ratio
+from tests.benchmarks.grow_log import DATA, PER_STREAM, SMALL, Log
+from tests.benchmarks.log_data import ratio
 
-SMALL = 100_000
 RUNS = 3
 SECONDS = 2.0
 SUBMITTERS = 64
@@ -126,23 +125,23 @@ async def replay(log: Log, turn: int) -> float:
     return verified.events / (time.perf_counter() - begin)
 
 
-async def page(log: Log, turn: int) -> float:
-    """Events per second of pages read from somewhere in the log."""
+async def page(log: Log, turn: int, upto: int | None = None) -> float:
+    """Events per second of pages read from somewhere in the log, or before a position."""
+    count = min(SMALL, upto or SMALL)
+    at = random.Random(turn).randrange((upto or log.events) - count + 1)
     begin, done = time.perf_counter(), 0
-    at = random.Random(turn).randrange(log.events - SMALL + 1)
-    while done < SMALL:
-        found = await log.store.read(at + done, 2_000)
+    while done < count:
+        found = await log.store.read(at + done, min(2_000, count - done))
         done += len(found)
     return done / (time.perf_counter() - begin)
 
 
-async def ask(log: Log, turn: int, servers: Any, accounts: int) -> tuple[float, float, float]:
+async def ask(log: Log, servers: Any, accounts: int) -> Result:
     """Asks per second through NATS at 64 in flight, p50 and p99, of so many accounts."""
     async with hosting(servers, log.database, refill=1_000):
         if accounts < log.streams:  # the few that are asked again and again are in memory then
             await elsewhere(servers.nats_url, 64, 0.5, accounts=accounts)
-        found = await elsewhere(servers.nats_url, 64, SECONDS, accounts=accounts)
-    return found.rate, found.p50, found.p99
+        return await elsewhere(servers.nats_url, 64, SECONDS, accounts=accounts)
 
 
 async def projected(log: Log, name: str, turn: int) -> float:
@@ -176,51 +175,52 @@ async def _more(log: Log, turn: int) -> None:
         assert not any(v.status for v in done.verdicts)
 
 
-async def rates(servers: Any, emit: Callable[..., None], *, events: int) -> None:
+async def rates(servers: Any, emit: Callable[..., None], small: Log, large: Log) -> None:
     """Everything on both logs, in turns."""
-    async with AsyncExitStack() as stack:
-        small, _ = await stack.enter_async_context(grown(servers.postgres_url, SMALL))
-        large, imported = await stack.enter_async_context(grown(servers.postgres_url, events))
-        emit(case=f"import of {events:,} events in {large.streams:,} streams", rates=[imported], unit="events/s")
-        quiet()
-        measured: dict[str, tuple[list[float], list[float]]] = {}
-        late: dict[str, list[tuple[float, float]]] = {}
-
-        def of(log: Log) -> Callable[[str], list[float]]:
-            return lambda name: measured.setdefault(name, ([], []))[log is large]
-
+    for name, work in _cases():
+        both: tuple[list[float], list[float]] = ([], [])
         for turn in range(RUNS + 1):
-            for name, work in _cases():
-                for log in (small, large):
-                    rate = await work(log, turn)
-                    if turn:
-                        of(log)(name).append(rate)
-            for log in (small, large):
-                if not turn:
-                    continue
-                for name, accounts in (("ask, 500 actors", 500), ("ask, any actor", log.streams)):
-                    rate, *latencies = await ask(log, turn, servers, accounts)
-                    of(log)(name).append(rate)
-                    late.setdefault(f"{name} {log is large}", []).append((latencies[0], latencies[1]))
-        for name in ("throughput", "actors", "events"):
-            for turn in range(RUNS + 1):
-                for log in (small, large):
-                    what = "the last 20,000" if turn else "from the first event"
-                    of(log)(f"projection {name}, {what}").append(await projected(log, name, turn))
-    for name, (before, after) in measured.items():
-        extra: dict[str, Any] = {}
-        for log, key in ((False, "small"), (True, "large")):
-            if found := late.get(f"{name} {log}"):
-                extra[f"p50_p99_ms_{key}"] = [round(each, 1) for each in sorted(found)[len(found) // 2]]
-        emit(case=f"{name}, {SMALL:,} events", rates=before, unit="per second")
-        emit(
-            case=f"{name}, {events:,} events",
-            rates=after,
-            unit="per second",
-            of_small=ratio(after, before),
-            floor=FLOOR,
-            **extra,
-        )
+            for log, into in zip((small, large), both, strict=True):
+                rate = await work(log, turn)
+                if turn:
+                    into.append(rate)
+        _report(emit, name, large, *both)
+    for name, few in (("ask, 500 actors", True), ("ask, any actor", False)):
+        found: tuple[list[Result], list[Result]] = ([], [])
+        for _ in range(RUNS):
+            for log, into in zip((small, large), found, strict=True):
+                into.append(await ask(log, servers, 500 if few else log.streams))
+        late = {
+            f"{percentile}_ms": [round(median(getattr(each, percentile) for each in some), 1) for some in found]
+            for percentile in ("p50", "p99")
+        }
+        _report(emit, name, large, *([each.rate for each in some] for some in found), **late)
+
+
+async def projections(emit: Callable[..., None], small: Log, large: Log) -> None:
+    """Catching up with both logs, then with the next 20,000 events in turns."""
+    for name in ("throughput", "events", "actors"):
+        both: dict[str, tuple[list[float], list[float]]] = {}
+        for turn in range(RUNS + 1):
+            what = "the last 20,000" if turn else "from the first event"
+            for n, log in enumerate((small, large)):
+                both.setdefault(what, ([], []))[n].append(await projected(log, name, turn))
+        for what, (before, after) in both.items():
+            _report(emit, f"projection {name}, {what}", large, before, after)
+
+
+def _report(
+    emit: Callable[..., None], name: str, large: Log, before: list[float], after: list[float], **more: Any
+) -> None:
+    emit(case=f"{name}, {SMALL:,} events", rates=before, unit="per second")
+    emit(
+        case=f"{name}, {large.events:,} events",
+        rates=after,
+        unit="per second",
+        of_small=ratio(after, before),
+        floor=FLOOR,
+        **more,
+    )
 
 
 def _cases() -> Iterator[tuple[str, Callable[[Log, int], Awaitable[float]]]]:
@@ -229,6 +229,3 @@ def _cases() -> Iterator[tuple[str, Callable[[Log, int], Awaitable[float]]]]:
     yield "activate, concurrent", lambda log, turn: activate(log, turn, 4, 32)
     yield "replay and verify", replay
     yield "read pages", page
-
-
-GROWTH = [("growth-rates", rates)]
