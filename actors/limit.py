@@ -1,4 +1,4 @@
-"""A limit: so many units of something may be held at once. Strict, because one actor counts; fair, because it takes turns.
+"""A limit: so many units of something may be held at once. One actor counts, so it is strict; it takes turns: fair.
 
 Whoever wants units asks with `Acquire` and is told `Granted`, at once or later; `Release` gives them back. Holders are
 grouped by `group` (a run, a workflow): groups take turns, within a group the highest priority and then the longest

@@ -27,7 +27,15 @@ EFFECT_CLASSES = ("pure", "idempotent", "keyed", "irreversible")
 KERNEL_MESSAGES = (Outcome, Replied, TellRefused, TimedOut)
 """Messages the kernel sends; a kind that does not list one in `messages` is not bothered with it."""
 
-encode_state = msgspec.json.Encoder(order="deterministic").encode
+_encode_state = msgspec.json.Encoder(order="deterministic").encode
+
+
+def encode_state(state: Any) -> bytes:
+    """A state as JSON, the same bytes for equal states."""
+    try:
+        return _encode_state(state)
+    except TypeError:  # maps with keys that are no strings cannot be ordered as they are
+        return _encode_state(msgspec.to_builtins(state, str_keys=True))
 
 
 class Kind:

@@ -105,7 +105,7 @@ def _queued(run: Run, e: ev.StepQueued) -> None:
 def _waiting(run: Run, e: ev.StepWaiting) -> None:
     _move(run, e.step, e.at, "waiting", False, reason=e.reason, ref=e.ref)
     if e.reason == SLOT:
-        priority = _priority(run, e.step)
+        priority = str(_priority(run, e.step))
         first, following = run.tickets.get(priority, (0, 0))
         run.backlog[f"{priority}:{following}"] = e.step
         run.tickets[priority] = (first, following + 1)
@@ -116,7 +116,7 @@ SLOT: Final = "a slot of this run"
 
 def next_in_line(run: Run) -> tuple[str, str] | None:
     """(ticket, place) of the step that waits for a slot and has the highest priority, then the longest wait."""
-    for priority in sorted(run.tickets, reverse=True):
+    for priority in sorted(run.tickets, key=int, reverse=True):
         first, following = run.tickets[priority]
         while first < following:
             place = run.backlog.get(f"{priority}:{first}")

@@ -104,7 +104,7 @@ class Run(msgspec.Struct, omit_defaults=True):
     successes: int = 0
     backlog: MutableMapping[str, str] = {}
     """Steps that wait for a slot of this run: "priority:ticket" → place."""
-    tickets: dict[int, tuple[int, int]] = {}
+    tickets: dict[str, tuple[int, int]] = {}
     """For each priority: the first ticket that may still wait, and the next one to give."""
     outputs: Any = None
     error: StepError | None = None
