@@ -72,7 +72,7 @@ class Load:
         self._copies = copies
         self._counted = asyncio.Event()
         self._over = False
-        self._waiting: dict[int, float] = {}
+        self._clients = width
         self._fault: Waited | None = None
         self._last = self._since = 0.0
 
@@ -88,7 +88,7 @@ class Load:
                     self._over = True
 
             steps = self._order()
-            await together(attacking(), *(self._client(n, traffic, steps) for n in range(self._width)))
+            await together(attacking(), *(self._client(traffic, steps) for _ in range(self._width)))
             async with self.stage.store() as store:
                 head = await self._ended(store)
                 tallies = {
@@ -105,7 +105,7 @@ class Load:
         """Wait for so many acknowledgements more, or for the end. Raises TimeoutError."""
         goal = self.count + more
         async with asyncio.timeout(PATIENCE):
-            while self.count < goal and self._waiting:
+            while self.count < goal and self._clients:
                 self._counted.clear()
                 await self._counted.wait()
 
@@ -132,10 +132,10 @@ class Load:
                 yield late.pop()
         yield from late
 
-    async def _client(self, number: int, traffic: Traffic, steps: Iterator[Step]) -> None:
+    async def _client(self, traffic: Traffic, steps: Iterator[Step]) -> None:
         for step in steps:
             self.asked.send(step)
-            began = self._waiting[number] = monotonic()
+            began = monotonic()
             try:
                 heard = Heard.of(await traffic.send(step))
             except Refused as refused:
@@ -144,7 +144,7 @@ class Load:
                 heard = Heard("key-reused")
             self.asked.hear(step, heard)
             self._heard(began)
-            del self._waiting[number]
+        self._clients -= 1
         self._counted.set()
 
     def _heard(self, began: float) -> None:
