@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import IntEnum
+from typing import Final
 
 import msgspec
 
@@ -38,7 +39,9 @@ class Handled(msgspec.Struct, gc=False):
     `id` (a UUID) is the guard: a second append that handles it is not written, its verdict brings the first answer.
     `digest` (16 bytes) tells another body under the same id. `outcome` is handled, refused or skipped. `time` is the
     message's own, in microseconds. `upto` is how many of the append's events there were once this message was decided
-    (None: all of them); it gives the version and position its answer names.
+    (None: all of them); it gives the version and position its answer names. `guarded` says that it came with a row
+    (tell, timer, outcome of an effect) which the same append consumes: it cannot come again, and its row here may be
+    forgotten once it is old; that of a message from outside may not, see `EXPIRED`.
     """
 
     id: str
@@ -53,6 +56,12 @@ class Handled(msgspec.Struct, gc=False):
     outcome: str = "handled"
     answer: bytes | None = None
     upto: int | None = None
+    guarded: bool = False
+
+
+EXPIRED: Final = "expired"
+"""The outcome given for a message from outside that was handled longer ago than the inbox remembers: its body and
+answer are gone, its id is not, so it is never handled again. Whoever asks is told KeyExpired."""
 
 
 class Mail(msgspec.Struct, gc=False):
@@ -110,7 +119,8 @@ class EffectChange(msgspec.Struct, gc=False):
     `cancelled`.
 
     `attempt` is `epoch.n`, unique without a commit of its own. `delivered` says that this same append also handles the
-    outcome. Guard: an effect that is settled and delivered changes no more, except unknown → succeeded or failed.
+    outcome. Guards: an effect that is settled and delivered changes no more, except unknown → succeeded or failed; and
+    it is `started` only as `may_start` allows.
     """
 
     id: str
@@ -118,6 +128,24 @@ class EffectChange(msgspec.Struct, gc=False):
     attempt: str
     outcome: bytes | None = None
     delivered: bool = False
+
+
+def may_start(status: str, recorded: str, attempt: str) -> bool:
+    """Whether an effect of this status, with this attempt recorded last, may become `started` as `attempt` (P8).
+
+    From `requested` always: nobody has called yet. From `started` as the same attempt, for the record of it may have to
+    be repeated when a commit's outcome was unknown; and as a later attempt of the same epoch (`1.7` after `1.5`), for
+    whoever made the last call under that epoch is the one who saw it fail. Under another epoch never: who takes over
+    cannot know how far the lost call got, so it is reconciled or becomes `unknown`. From anything else never.
+    """
+    if status == "requested":
+        return True
+    if status != "started":
+        return False
+    if recorded == attempt:
+        return True
+    (epoch, dot, n), (last_epoch, last_dot, last) = attempt.partition("."), recorded.partition(".")
+    return bool(dot and last_dot) and epoch == last_epoch and (len(n), n) > (len(last), last)
 
 
 class NewTimer(msgspec.Struct, gc=False):
@@ -168,7 +196,7 @@ class Status(IntEnum):
     FENCED = 1
     """The partition has another epoch: this host no longer owns it and must stay silent."""
     DUPLICATE = 2
-    """A message it handles was handled before; `first` is the answer it got."""
+    """A message it handles was handled before; `first` is the answer it got, with outcome `EXPIRED` if that is gone."""
     KEY_REUSED = 3
     """A message it handles was handled before with another body."""
     GONE = 4

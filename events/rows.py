@@ -96,6 +96,32 @@ class HandledMessage(msgspec.Struct, frozen=True, gc=False):
     position: int
 
 
+class Pruned(msgspec.Struct, frozen=True):
+    """What `EventStore.prune` took away: messages with a row of their own deleted, messages from outside expired (their
+    ids stay), bodies nobody refers to, strikes, state hashes."""
+
+    deleted: int = 0
+    expired: int = 0
+    blobs: int = 0
+    strikes: int = 0
+    hashes: int = 0
+
+
+class Figures(msgspec.Struct, frozen=True):
+    """How much there is. `rows` and `bytes` are by table (bytes with indexes; rows may be estimates).
+
+    `archived` events are in the archive, none beyond position `archived_upto`. `horizon` (µs): messages handled before
+    may be forgotten; 0 if none was ever.
+    """
+
+    head: int
+    archived: int
+    archived_upto: int
+    horizon: int
+    rows: dict[str, int]
+    bytes: dict[str, int]
+
+
 class HostRow(msgspec.Struct, frozen=True, gc=False):
     """A host as the store sees it. `alive` is judged by the store's own clock."""
 

@@ -6,10 +6,11 @@ here.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol
 
 from events.append import (
+    EXPIRED,
     Append,
     Appended,
     EffectChange,
@@ -21,27 +22,32 @@ from events.append import (
     NewTimer,
     Status,
     Verdict,
+    may_start,
 )
 from events.envelope import Answer, Event
 from events.rows import (
     Effect,
     Epoch,
+    Figures,
     HandledMessage,
     HostRow,
     Lease,
     Loaded,
+    Pruned,
     Snapshot,
     StateHash,
     Timer,
 )
 
 __all__ = [
+    "EXPIRED",
     "Append",
     "Appended",
     "Effect",
     "EffectChange",
     "Epoch",
     "EventStore",
+    "Figures",
     "Handled",
     "HandledMessage",
     "HostRow",
@@ -52,11 +58,13 @@ __all__ = [
     "NewEffect",
     "NewEvent",
     "NewTimer",
+    "Pruned",
     "Snapshot",
     "StateHash",
     "Status",
     "Timer",
     "Verdict",
+    "may_start",
 ]
 
 
@@ -107,12 +115,14 @@ class EventStore(Protocol):
         """The message log of one stream with `version` > after, in the order handled.
 
         Messages that wrote nothing share the version before them (0, if the stream was empty: ask with after=-1). Those
-        of the last version are all there, even beyond `limit`, so that the next page can begin after it.
+        of the last version are all there, even beyond `limit`, so that the next page can begin after it. What `prune`
+        took is missing at the front, without a gap: the first message here was decided on the state at the version
+        before it.
         """
         ...
 
     async def answers(self, ids: Sequence[str]) -> dict[str, tuple[bytes, Answer]]:
-        """For those of these messages that were handled (and are remembered): digest and first answer."""
+        """Digest and first answer of those that were handled; its outcome is `EXPIRED` once it is forgotten."""
         ...
 
     # -- mailboxes, effects, timers
@@ -155,6 +165,33 @@ class EventStore(Protocol):
 
     async def state_hashes(self, tenant: str, stream: str) -> list[StateHash]:
         """Remembered states of one stream, by version."""
+        ...
+
+    # -- housekeeping
+    async def prune(self, before: int, *, hashes: int = 100) -> Pruned:
+        """Forget what is no longer needed, in many small transactions; may be cut off and called again at any time.
+
+        Of the message log what was handled before `before` (µs, a time of the log), oldest first in each stream:
+        guarded messages are deleted, those from outside expire (see `EXPIRED`). So a stream can be replayed as ever,
+        and run again with other code from the first message that is left, on the state at the version before it.
+        Then bodies that no event, message or tell refers to; strikes against messages that were handled, or counted
+        before `before` against what no longer waits; and of the state hashes of each stream all but `hashes` (at
+        least 3): the first, the newest, and evenly between. Events, effects, timers and waiting tells are not touched.
+        """
+        ...
+
+    async def archive(self, upto: int, *, fewest: int = 32, moved: Callable[[int], None] | None = None) -> int:
+        """Move events at or below position `upto` to where they take less room; returns how many.
+
+        Reads are as before, only slower there. The newest event of each stream stays, as does what others look at by
+        other ways than this port (streams `es/…`). Small transactions, each whole or not at all; `moved` is told the
+        number after each; may be cut off and called again at any time. What is left behind is fetched by a later call
+        once there are `fewest` of a block.
+        """
+        ...
+
+    async def figures(self) -> Figures:
+        """How much there is."""
         ...
 
     # -- ownership

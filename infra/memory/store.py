@@ -27,6 +27,7 @@ from events.store import (
     Timer,
 )
 from infra.memory.store_append import append, check_bulk
+from infra.memory.store_keeping import Keeping
 from infra.memory.store_leases import Leases
 from infra.memory.store_tables import Tables
 
@@ -37,11 +38,13 @@ def _wall_clock() -> int:
     return time.time_ns() // 1000
 
 
-class MemoryStore(Leases):
+class MemoryStore(Leases, Keeping):
     """The log in this process. `now` is its clock: microseconds since 1970, also for leases."""
 
     def __init__(self, now: Callable[[], int] = _wall_clock) -> None:
-        super().__init__(Tables(), now)
+        tables = Tables()
+        Leases.__init__(self, tables, now)
+        Keeping.__init__(self, tables)
 
     # -- writing
     async def append(self, batch: Sequence[Append]) -> Appended:

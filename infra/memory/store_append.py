@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from events.envelope import Event
 from events.errors import Invalid, InvalidData
-from events.store import Append, Appended, Effect, EffectChange, Status, Timer, Verdict
+from events.store import EXPIRED, Append, Appended, Effect, EffectChange, Status, Timer, Verdict, may_start
 from infra.memory.store_tables import Row, StreamKey, Tables
 
 _WRITTEN = Status.WRITTEN
@@ -40,7 +40,7 @@ def append(tables: Tables, batch: Sequence[Append], now: int, imported: bool = F
             rows = tables.messages_of.setdefault(key, [])
             for m in a.handled:
                 upto = len(a.events) if m.upto is None else m.upto
-                row = Row(m, a.tenant, a.stream, a.expected + upto, position - 1 + upto)
+                row = Row(m, a.tenant, a.stream, a.expected + upto, position - 1 + upto, recorded_at)
                 tables.messages[m.id] = row
                 rows.append(row)
         for k in a.taken:
@@ -70,7 +70,8 @@ def _judge(tables: Tables, a: Append, key: StreamKey, again: bool) -> Verdict | 
     for m in a.handled:
         row = tables.messages.get(m.id)
         if row is not None:
-            status = Status.DUPLICATE if row.handled.digest == m.digest else Status.KEY_REUSED
+            same = row.handled.digest == m.digest or row.handled.outcome == EXPIRED
+            status = Status.DUPLICATE if same else Status.KEY_REUSED
             return Verdict(status, 0, m.id, row.answer())
     if (a.taken or a.fired or a.changes) and _is_gone(tables, a, key):
         return Verdict(Status.GONE, 0)
@@ -98,9 +99,12 @@ def _is_gone(tables: Tables, a: Append, key: StreamKey) -> bool:
 
 
 def _is_settled(tables: Tables, change: EffectChange, key: StreamKey) -> bool:
-    """An effect of this tenant changes until it is delivered; an unknown one also when the truth comes out."""
+    """An effect of this tenant changes until it is delivered, an unknown one also when the truth comes out; it is
+    started only as `may_start` allows."""
     effect = tables.effects.get(change.id)
     if effect is None or effect.tenant != key[0]:
+        return True
+    if change.status == "started" and not may_start(effect.status, effect.attempt, change.attempt):
         return True
     return effect.delivered and not (effect.status == "unknown" and change.status in ("succeeded", "failed"))
 
@@ -113,7 +117,7 @@ def _contradicts(tables: Tables, a: Append) -> bool:
         return True
     if a.effects:
         ids = {e.id for e in a.effects}
-        if len(ids) < len(a.effects) or not ids.isdisjoint(tables.effects):
+        if len(ids) < len(a.effects) or any(id in tables.effects for id in ids):
             return True
     if a.fork_of is None:
         return False

@@ -75,12 +75,13 @@ class Leases:
     async def strike(self, tenant: str, stream: str, message: str, reason: str) -> int:
         """Count a death of a host with this message in hand."""
         key = (tenant, stream, message)
-        count = self._tables.strikes[key] = self._tables.strikes.get(key, 0) + 1
+        count = self._tables.strikes.get(key, (0, 0))[0] + 1
+        self._tables.strikes[key] = (count, self._now())
         return count
 
     async def strikes(self, tenant: str, stream: str) -> dict[str, int]:
         """Deaths counted against messages of this actor."""
-        return {m: count for (t, s, m), count in self._tables.strikes.items() if (t, s) == (tenant, stream)}
+        return {m: count for (t, s, m), (count, _) in self._tables.strikes.items() if (t, s) == (tenant, stream)}
 
     def _check(self, host: str, now: int) -> None:
         known = self._hosts.get(host)

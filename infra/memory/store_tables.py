@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator, Sequence
 
-from events.address import PARTITIONS
+from events.address import PARTITIONS, partition_of
 from events.envelope import Answer, Event
 from events.store import Effect, Epoch, Handled, Mail, Snapshot, StateHash, Timer
 
@@ -20,14 +20,17 @@ TimerPlace = tuple[int, str, str, str]
 class Row:
     """A handled message, the stream's version and the log's position after it."""
 
-    __slots__ = ("handled", "position", "stream", "tenant", "version")
+    __slots__ = ("handled", "position", "recorded_at", "stream", "tenant", "version")
 
-    def __init__(self, handled: Handled, tenant: str, stream: str, version: int, position: int) -> None:
+    def __init__(
+        self, handled: Handled, tenant: str, stream: str, version: int, position: int, recorded_at: int
+    ) -> None:
         self.handled = handled
         self.tenant = tenant
         self.stream = stream
         self.version = version
         self.position = position
+        self.recorded_at = recorded_at
 
     def answer(self) -> Answer:
         """What it was answered."""
@@ -39,13 +42,15 @@ class Tables:
     """All rows. Invariant: `log[n].position == n + 1`."""
 
     __slots__ = (
-        "claims", "effects", "epochs", "forks", "log", "mailbox", "messages", "messages_of", "open_effects", "order",
-        "owners", "recorded_at", "snapshots", "state_hashes", "streams", "strikes", "timers", "timers_due", "waiting",
+        "claims", "effects", "epochs", "forks", "horizon", "log", "mailbox", "messages", "messages_of", "open_effects",
+        "order", "owners", "recorded_at", "snapshots", "state_hashes", "streams", "strikes", "timers", "timers_due",
+        "waiting",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.log: list[Event] = []
         self.recorded_at = 0
+        self.horizon = 0
         self.streams: dict[StreamKey, list[Event]] = {}
         self.forks: dict[StreamKey, tuple[str, int]] = {}
         self.messages: dict[str, Row] = {}
@@ -63,7 +68,8 @@ class Tables:
         self.owners: list[str | None] = [None] * PARTITIONS
         self.epochs = [0] * PARTITIONS
         self.claims: list[list[Epoch]] = [[] for _ in range(PARTITIONS)]
-        self.strikes: dict[tuple[str, str, str], int] = {}
+        self.strikes: dict[tuple[str, str, str], tuple[int, int]] = {}
+        """By (tenant, stream, message) how many, and when the last."""
 
     # -- mailboxes
     def put_mail(self, mail: Mail) -> None:
@@ -90,6 +96,11 @@ class Tables:
             mail = self.mailbox.get((partition, *order[n]))
             if mail is not None:
                 yield mail
+
+    def waits(self, tenant: str, stream: str, message: str) -> bool:
+        """Whether a tell of this id waits for an actor."""
+        mail = self.mail_after(partition_of(tenant, stream), -1, -1)
+        return any(m.id == message and m.stream == stream and m.tenant == tenant for m in mail)
 
     # -- timers
     def set_timer(self, timer: Timer) -> None:

@@ -15,7 +15,7 @@ _SEPARATOR: Final = "\x1f"
 
 # One row per stream. Types come as one text and schema versions as one range: cheaper for both sides than arrays.
 _LOAD: Final = """
-select s.version, s.state, h.version, h.hash, t.types, t.lowest, t.highest, t.datas, f.source, f.version
+select s.version, s.state, h.version, h.hash, t.types, t.lowest, t.highest, t.datas
   from unnest($1::text[], $2::text[], $3::text[]) with ordinality k(tenant, stream, fold, n)
   left join thespis.snapshots s on s.tenant = k.tenant and s.stream = k.stream and s.fold = k.fold
   left join lateral (
@@ -26,7 +26,6 @@ select s.version, s.state, h.version, h.hash, t.types, t.lowest, t.highest, t.da
        order by e.version) x) t on true
   left join thespis.events h
          on h.tenant = k.tenant and h.stream = k.stream and h.version = coalesce(t.last, s.version)
-  left join thespis.forks f on f.tenant = k.tenant and f.stream = k.stream
  order by k.n"""
 
 
@@ -35,7 +34,7 @@ async def load(connection: Connection, keys: Sequence[tuple[str, str, str]]) -> 
     rows: list[Any] = await connection.fetch(_LOAD, *zip(*keys, strict=True)) if keys else []
     loaded: list[Loaded] = []
     for (tenant, stream, fold), row in zip(keys, rows, strict=True):
-        at, state, version, hash, types, lowest, highest, datas, source, fork = row
+        at, state, version, hash, types, lowest, highest, datas = row
         if version is None:
             loaded.append(Loaded(0, GENESIS, None, ()))
             continue
@@ -43,9 +42,8 @@ async def load(connection: Connection, keys: Sequence[tuple[str, str, str]]) -> 
         begin = at or 0
         names = () if types is None else types.split(_SEPARATOR)
         datas = datas or ()
-        forked = source is not None and fork > begin
-        if forked or lowest != highest or None in datas or len(names) != len(datas):
-            # A prefix elsewhere, several schema versions, or bodies in the table of blobs: the long way round.
+        if len(names) != version - begin or lowest != highest or None in datas or len(names) != len(datas):
+            # A fork's prefix, archived events, several schema versions, or bodies in the table of blobs: the long way.
             events = await reading.stream(connection, tenant, stream, begin, version, None)
             tail = [(e.version, e.type, e.schema, e.data) for e in events]
         else:

@@ -1,4 +1,7 @@
-"""Every read of the log's events is here, so that where old positions live is decided in one place."""
+"""Every read of the log's events is here: those in `events`, and where some are missing those in the archive.
+
+Positions and versions have no gaps, so what was archived shows as one.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ from typing import Any, Final
 
 from events.envelope import Event
 from events.store import HandledMessage
+from infra.postgres import archived
+from infra.postgres.archive_block import POSITION, VERSION, Row
 from infra.postgres.connection import Connection
 
 _COLUMNS: Final = """e.position, e.tenant, e.stream, e.version, e.id, e.type, e.schema,
@@ -51,7 +56,7 @@ _MESSAGES = f"""
 select m.tenant, m.stream, m.id::text, m.type, m.schema,
        coalesce(m.data, (select b.data from thespis.blobs b where b.sha256 = m.blob)), m.sender, m.time, m.causation,
        m.correlation, m.outcome, m.answer, m.version, m.position
-  from (select * from thespis.messages where tenant = $1 and stream = $2 and version > $3
+  from (select * from thespis.messages where tenant = $1 and stream = $2 and version > $3 and outcome <> 'expired'
          order by version fetch first $4 rows with ties) m
  order by {_ORDER}"""
 
@@ -63,11 +68,30 @@ async def head(connection: Connection) -> int:
 
 async def page(connection: Connection, after: int, limit: int, types: Sequence[str] | None) -> list[Event]:
     """The next events of the log."""
-    if types is None:
-        rows: Any = await connection.fetch(_PAGE, after, limit)
-    else:
-        rows = await connection.fetch(_PAGE_OF, after, limit, types)
-    return list(starmap(Event, rows))
+    after = max(after, 0)
+    if types is not None:
+        return await _page_of(connection, after, limit, types)
+    rows: list[Any] = await connection.fetch(_PAGE, after, limit)
+    if not rows or rows[-1][0] == after + len(rows):
+        return list(starmap(Event, rows))
+    # The newest event of all is in `events`, so whatever lies before the last row here is there or in the archive.
+    upto = min(after + limit, rows[-1][0])
+    return _merged(rows, await archived.between(connection, after, upto), POSITION, upto)
+
+
+async def _page_of(connection: Connection, after: int, limit: int, types: Sequence[str]) -> list[Event]:
+    rows: list[Any] = await connection.fetch(_PAGE_OF, after, limit, types)
+    upto = rows[-1][0] if len(rows) == limit else None
+    old = await archived.between(connection, after, upto, types, limit)
+    return _merged(rows, old, POSITION)[:limit]
+
+
+def _merged(rows: Sequence[Any], old: Sequence[Row], by: int, upto: int | None = None) -> list[Event]:
+    """Events of both, in order; one that was moved meanwhile is in both."""
+    if not old and upto is None:
+        return list(starmap(Event, rows))
+    both: dict[int, Any] = {row[by]: row[:15] for row in old} | {row[by]: row for row in rows}
+    return [Event(*both[n]) for n in sorted(both) if upto is None or n <= upto]
 
 
 async def stream(
@@ -77,8 +101,16 @@ async def stream(
     last = _LAST if upto is None else upto
     rows: Any = await connection.fetch(_STREAM, tenant, name, after, last, limit)
     own = list(starmap(Event, rows))
+    if after >= last or (own and own[0].version == after + 1 and own[-1].version == after + len(own)):
+        return own
+    places = await archived.versions(connection, tenant, name, after, last)
+    if places:
+        known = {event.version for event in own}
+        wanted = sorted(known | places.keys())[:limit]
+        old = await archived.at(connection, {places[n] for n in wanted if n not in known})
+        own = _merged([row for row in rows if row[VERSION] <= wanted[-1]], old, VERSION)
     first = own[0].version if own else last + 1
-    if first == after + 1 or first == 1 or after >= last:
+    if first == after + 1 or first == 1:
         return own
     fork = await connection.fetchrow(_FORK, tenant, name)
     if fork is None or fork[1] <= after:

@@ -17,18 +17,20 @@ from events.store import (
     Appended,
     Effect,
     Epoch,
+    Figures,
     HandledMessage,
     HostRow,
     Lease,
     Loaded,
     Mail,
     MailKey,
+    Pruned,
     Snapshot,
     StateHash,
     Timer,
     Verdict,
 )
-from infra.postgres import activation, leases, ledger, reading, shortcuts
+from infra.postgres import activation, archiving, figures, leases, ledger, pruning, reading, shortcuts
 from infra.postgres.bulk import Import
 from infra.postgres.collisions import independent
 from infra.postgres.connection import GRACE, Connection, Link, Links
@@ -220,6 +222,19 @@ class PostgresStore:
     async def state_hashes(self, tenant: str, stream: str) -> list[StateHash]:
         """Remembered states of one stream."""
         return await self._readers.run(lambda c: shortcuts.state_hashes(c, tenant, stream))
+
+    # -- housekeeping
+    async def prune(self, before: int, *, hashes: int = 100) -> Pruned:
+        """Forget what is no longer needed."""
+        return await pruning.prune(self._readers.run, before, hashes)
+
+    async def archive(self, upto: int, *, fewest: int = 32, moved: Callable[[int], None] | None = None) -> int:
+        """Move old events into compressed blocks."""
+        return await archiving.archive(self._readers.run, upto, fewest, moved)
+
+    async def figures(self) -> Figures:
+        """How much there is; rows are estimates."""
+        return await self._readers.run(figures.figures)
 
     # -- ownership
     async def join(self, host: str, ttl: float, info: bytes) -> None:

@@ -9,21 +9,28 @@ from infra.memory.projections import MemoryReadModels
 from infra.postgres.migrate import migrate
 from infra.postgres.projections import open_read_models
 from projections import ReadModelStore
-from tests.contract.store_harness import Harness, Memory, Postgres
+from tests.contract.store_harness import Archived, Harness, Memory, Postgres
 
 
 @pytest.fixture(params=["memory", "postgres"])
 def log_dsn(request: pytest.FixtureRequest) -> str | None:
-    """None for the log in memory, else a new database."""
+    """None for memory, else a new database."""
     return request.getfixturevalue("postgres_url") if request.param == "postgres" else None
 
 
+@pytest.fixture(params=["memory", "postgres", "archived"])
+def fresh_log(request: pytest.FixtureRequest) -> Harness:
+    """A new log of each adapter, and one of which whatever can be in the archive is there."""
+    if request.param == "memory":
+        return Memory()
+    return (Archived if request.param == "archived" else Postgres)(request.getfixturevalue("postgres_url"))
+
+
 @pytest.fixture
-async def harness(log_dsn: str | None) -> AsyncIterator[Harness]:
+async def harness(fresh_log: Harness) -> AsyncIterator[Harness]:
     """An adapter of the log, every test once with each."""
-    harness = Postgres(log_dsn) if log_dsn else Memory()
-    yield harness
-    await harness.close()
+    yield fresh_log
+    await fresh_log.close()
 
 
 @pytest.fixture

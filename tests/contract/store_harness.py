@@ -39,6 +39,10 @@ class Memory:
         """Let everybody's lease run out."""
         self.time += 3_600_000_000
 
+    async def later(self) -> None:
+        """What comes next is at a later time than what was."""
+        self.time += 1
+
     async def close(self) -> None:
         """Nothing is held."""
 
@@ -47,6 +51,7 @@ class Postgres:
     """Hosts with connections of their own to one database."""
 
     name = "postgres"
+    kind = PostgresStore
 
     def __init__(self, dsn: str) -> None:
         self.dsn = dsn
@@ -55,7 +60,7 @@ class Postgres:
     async def open(self) -> EventStore:
         """Another host's store."""
         await migrate(self.dsn)
-        return await self._stack.enter_async_context(PostgresStore(self.dsn, readers=2))
+        return await self._stack.enter_async_context(self.kind(self.dsn, readers=2))
 
     async def execute(self, sql: str) -> None:
         """Reach around the adapter."""
@@ -69,9 +74,33 @@ class Postgres:
         """Let a lease run out."""
         await self.execute(f"update thespis.hosts set beat_at = beat_at - 2 * ttl where id = '{host}'")
 
+    async def later(self) -> None:
+        """What comes next is at a later time than what was: the database's clock sees to it."""
+
     async def close(self) -> None:
         """Close what was opened."""
         await self._stack.aclose()
+
+
+class ArchivedStore(PostgresStore):
+    """What can go to the archive is there before anybody reads."""
+
+    async def append(self, batch: Sequence[Append]) -> Appended:
+        appended = await super().append(batch)
+        await self.archive(appended.head, fewest=1)
+        return appended
+
+    async def bulk(self, appends: Sequence[Append]) -> Appended:
+        appended = await super().bulk(appends)
+        await self.archive(appended.head, fewest=1)
+        return appended
+
+
+class Archived(Postgres):
+    """As `Postgres`, with old events in the archive."""
+
+    name = "archived"
+    kind = ArchivedStore
 
 
 Harness = Memory | Postgres

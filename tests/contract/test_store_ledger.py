@@ -8,7 +8,7 @@ import pytest
 
 from events.address import partition_of
 from events.store import EffectChange, EventStore, MailKey, NewEffect, NewTimer, Status
-from tests.contract.store_harness import ALL, TENANT, handled, put, statuses, tell, write
+from tests.contract.store_harness import ALL, TENANT, first_answer, handled, put, statuses, tell, uid, write
 
 W, _, _, _, GONE, CONFLICT = Status
 
@@ -134,6 +134,43 @@ async def test_the_truth_about_an_unknown_effect_may_come_late(store: EventStore
     assert (row.status, row.outcome, row.delivered) == ("succeeded", b"late", False)
     await put(store, write("a/1", 2, 1, changes=[EffectChange("e1", "succeeded", "1.1", b"late", True)]))
     assert statuses(await store.append([write("a/1", 3, changes=[EffectChange("e1", "failed", "1.1")])])) == [GONE]
+
+
+@pytest.mark.parametrize(
+    ("recorded", "attempt", "verdict"),
+    [
+        ("1.9", "1.9", W),  # the record of an attempt is repeated when its commit's outcome was unknown
+        ("1.9", "1.10", W),  # the same owner goes on after a call that failed
+        ("1.10", "1.9", GONE),
+        ("1.9", "2.10", GONE),  # who takes over cannot know how far the lost call got
+        ("2.1", "1.2", GONE),
+        ("12.1", "1.22", GONE),
+        ("0", "1", GONE),
+        ("0", "0", W),
+        ("1", "1.1", GONE),
+    ],
+)
+async def test_an_attempt_is_never_started_on_top_of_a_lost_one(
+    store: EventStore, recorded: str, attempt: str, verdict: Status
+) -> None:
+    await put(store, write("a/1", 0, 1, effects=[effect("e1")]))
+    await put(store, write("a/1", 1, 0, changes=[EffectChange("e1", "started", recorded)]))
+    again = write("a/1", 1, 1, handled=[handled("m")], changes=[EffectChange("e1", "started", attempt)])
+    assert statuses(await store.append([again])) == [verdict]
+    row = await store.effect("e1")
+    assert row is not None
+    assert (row.status, row.attempt) == ("started", attempt if verdict is W else recorded)
+    assert (await store.head(), await first_answer(store, uid("m")) is None) == (
+        (2, False) if verdict is W else (1, True)
+    )
+
+
+@pytest.mark.parametrize("status", ["succeeded", "failed", "unknown", "cancelled"])
+async def test_what_has_an_outcome_is_not_started_again(store: EventStore, status: str) -> None:
+    await put(store, write("a/1", 0, 1, effects=[effect("e1")]))
+    await put(store, write("a/1", 1, 0, changes=[EffectChange("e1", status, "1.1")]))
+    batch = [write("a/1", 1, changes=[EffectChange("e1", "started", n)]) for n in ("1.1", "1.2", "2.1")]
+    assert [statuses(await store.append([a])) for a in batch] == [[GONE]] * 3
 
 
 async def test_an_effect_of_another_tenant_or_none_is_gone(store: EventStore) -> None:

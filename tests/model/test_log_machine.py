@@ -131,7 +131,7 @@ class LogMachine(RuleBasedStateMachine):
             EffectChange,
             st.sampled_from([f"e{n}" for n in LABELS]),
             st.sampled_from(["started", "succeeded", "failed", "unknown", "cancelled"]),
-            st.sampled_from(["1.1", "1.2"]),
+            st.sampled_from(["1.9", "1.10", "2.11"]),
             st.sampled_from([None, b"ok"]),
             st.booleans(),
         )

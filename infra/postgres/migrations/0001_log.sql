@@ -22,14 +22,18 @@ create table thespis.events (
   unique (tenant, stream, version)
 );
 
+create index events_blob on thespis.events (blob) where blob is not null;
+
 -- Bodies above 64 KiB, stored once however often they occur.
 create table thespis.blobs (
-  sha256 bytea not null primary key,
-  data   bytea not null
+  sha256   bytea   not null primary key,
+  data     bytea   not null,
+  archived boolean not null default false    -- an event in the archive refers to it
 );
 alter table thespis.blobs alter column data set storage external;
 
 -- Every message that was handled, and what it was answered: the message log, and by its primary key the inbox.
+-- Of one that expired only id, stream and place are left.
 create table thespis.messages (
   id          uuid    not null primary key,
   digest      bytea   not null,
@@ -48,9 +52,11 @@ create table thespis.messages (
   version     integer not null,              -- of the stream, after this message
   position    bigint  not null,              -- of the log, after this message
   recorded_at bigint  not null,
-  ordinal     integer not null               -- its place in the batch that wrote it
+  ordinal     integer not null,              -- its place in the batch that wrote it
+  guarded     boolean not null               -- it came with a row, so it cannot come again
 );
-create index messages_stream on thespis.messages (tenant, stream, version);
+create index messages_stream on thespis.messages (tenant, stream, version) where outcome <> 'expired';
+create index messages_blob on thespis.messages (blob) where blob is not null;
 
 -- Tells on their way. A row is deleted by the append that consumes it.
 create table thespis.mailbox (
@@ -73,6 +79,7 @@ create table thespis.mailbox (
   primary key (partition, position, ordinal)
 ) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000);
 create index mailbox_stream on thespis.mailbox (tenant, stream, position, ordinal);
+create index mailbox_blob on thespis.mailbox (blob) where blob is not null;
 
 -- What actors asked of the outside world, and what became of it.
 create table thespis.effects (
@@ -192,7 +199,7 @@ create type thespis.new_event as (
 );
 create type thespis.new_message as (
   append integer, upto integer, id uuid, digest bytea, type text, schema integer, data bytea, blob bytea, sender text,
-  time bigint, causation text, correlation text, outcome text, answer bytea
+  time bigint, causation text, correlation text, outcome text, answer bytea, guarded boolean
 );
 create type thespis.new_mail as (
   append integer, partition integer, ordinal integer, tenant text, stream text, id uuid, type text, schema integer,
@@ -246,6 +253,15 @@ begin
            order by e.version limit 2) n) h on true);
 end $$;
 
+-- May an effect of this status, whose last attempt is `recorded`, be started as `attempt`? See events/append.py: as the
+-- same attempt, or as a later one of the same epoch. Attempts are `epoch.n`; of two numbers the longer is the greater.
+create function thespis.may_start(status text, recorded text, attempt text) returns boolean language sql immutable
+  return status = 'requested' or status = 'started' and (
+    recorded = attempt
+    or strpos(recorded, '.') > 0 and strpos(attempt, '.') > 0
+      and split_part(recorded, '.', 1) = split_part(attempt, '.', 1)
+      and (length(attempt), attempt collate "C") > (length(recorded), recorded collate "C"));
+
 -- Write a batch of appends: each is judged by its guards, those that pass are written whole, in the order given.
 --
 -- Under READ COMMITTED every statement of a volatile function has a fresh snapshot, so all guards see what the holder
@@ -288,7 +304,7 @@ begin
   -- Statuses are ranked: the smallest that applies is reported; of the messages the first one that was handled before.
   if messages is not null then
     for hit in
-      select n.append, n.id, m.digest <> n.digest as reused, m.outcome, m.position, m.version, m.answer
+      select n.append, n.id, m.outcome <> 'expired' and m.digest <> n.digest as reused, m.outcome, m.position, m.version, m.answer
         from unnest(messages) with ordinality n
         cross join lateral (select * from thespis.messages o where o.id = n.id limit 1) m
        order by n.ordinality
@@ -329,7 +345,8 @@ begin
        where not exists (select from thespis.effects f
                           where f.id = c.id
                             and f.tenant = (appends[c.append]).tenant
-                            and (not f.delivered or f.status = 'unknown' and c.status in ('succeeded', 'failed')))
+                            and (not f.delivered or f.status = 'unknown' and c.status in ('succeeded', 'failed'))
+                            and (c.status <> 'started' or thespis.may_start(f.status, f.attempt, c.attempt)))
     loop
       statuses[hit.append] := case when statuses[hit.append] in (0, 5) then 4 else statuses[hit.append] end;
     end loop;
@@ -391,7 +408,8 @@ begin
     insert into thespis.messages
     select m.id, m.digest, (appends[m.append]).tenant, (appends[m.append]).stream, m.type, m.schema, m.data, m.blob,
            m.sender, m.time, m.causation, m.correlation, m.outcome, m.answer,
-           (appends[m.append]).expected + m.upto, before + (appends[m.append]).earlier + m.upto, recorded_at, m.ordinality
+           (appends[m.append]).expected + m.upto, before + (appends[m.append]).earlier + m.upto, recorded_at, m.ordinality,
+           m.guarded
       from unnest(messages) with ordinality m;
   end if;
   if taken is not null then
