@@ -25,7 +25,7 @@ from eventsourcing.persistence import IntegrityError, ProgrammingError
 from infra.eventsourcing import queries
 from infra.eventsourcing.log import WRITTEN, Save
 from infra.eventsourcing.names import shared_stream
-from infra.eventsourcing.recorders import Place
+from infra.eventsourcing.place import Place
 from infra.eventsourcing.stored import begin, dcb_of, row_of_dcb
 
 PAGE: Final = 1000

@@ -30,14 +30,14 @@ from events.address import DEFAULT_TENANT, check_tenant
 from events.errors import InvalidName
 from infra.eventsourcing.dcb import LogDCBRecorder
 from infra.eventsourcing.log import Log
+from infra.eventsourcing.place import Place
 from infra.eventsourcing.recorders import (
     LogAggregateRecorder,
     LogApplicationRecorder,
     LogProcessRecorder,
-    LogRecordsRecorder,
     LogTrackingRecorder,
-    Place,
 )
+from infra.eventsourcing.records import LogRecordsRecorder
 from infra.eventsourcing.thread import LoopThread
 
 TRecorder = TypeVar("TRecorder", bound=LogTrackingRecorder)

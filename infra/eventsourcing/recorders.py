@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from time import sleep
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 from uuid import UUID
 
-import msgspec
 from eventsourcing.persistence import (
     AggregateRecorder,
     ApplicationRecorder,
     IntegrityError,
-    InterfaceError,
     Notification,
     OperationalError,
     ProcessRecorder,
@@ -27,67 +24,11 @@ from eventsourcing.persistence import (
 from events.errors import InvalidName
 from infra.eventsourcing import queries
 from infra.eventsourcing.errors import UnknownOutcomeError
-from infra.eventsourcing.log import CONFLICT, GAP, TRACKED, WRITTEN, Log, Outcome, Save
+from infra.eventsourcing.log import CONFLICT, GAP, TRACKED, WRITTEN, Outcome, Save
 from infra.eventsourcing.names import application_key, stream_of, type_of
+from infra.eventsourcing.place import ATTEMPTS, FAR, PAUSE, LogRecorder, patiently
 from infra.eventsourcing.stored import Write, begin, notification_of, row_of, stored_of, transaction_of
 from infra.eventsourcing.subscription import LogSubscription
-from infra.eventsourcing.thread import LoopThread
-
-T = TypeVar("T")
-
-ATTEMPTS: Final = 10
-PAUSE: Final = 0.2
-"""As the library's own recorder does: ten attempts, 0.2 s between them, while the database is away."""
-
-_FAR: Final = 2**61
-
-
-class Place(msgspec.Struct, frozen=True):
-    """Which application's part of which log a recorder stands for."""
-
-    log: Log
-    thread: LoopThread
-    tenant: str
-    application: str
-
-    @property
-    def key(self) -> str:
-        """What the application's streams begin with."""
-        return application_key(self.application)
-
-    def fetch(self, query: str, *args: Any) -> list[Any]:
-        """Rows of a query about this application, whose first arguments are tenant and application."""
-        return patiently(lambda: self.thread.call(self.log.fetch(query, self.tenant, self.key, *args)))
-
-    def save(self, save: Save) -> Outcome:
-        """Write with the next commit. Raises UnknownOutcomeError, OperationalError, DataError."""
-        return self.thread.post(lambda future: self.log.submit(save, future))
-
-    def watch(self, wake: Callable[[], None]) -> None:
-        """Call `wake` when there may be new events, from the thread of the log."""
-        self.thread.call(self.log.watch(wake))
-
-    def unwatch(self, wake: Callable[[], None]) -> None:
-        """No more."""
-        with suppress(InterfaceError):  # closed already
-            self.thread.call(self.log.unwatch(wake))
-
-
-def patiently(work: Callable[[], T]) -> T:
-    """Do it, and again while the database is away. For what may be repeated."""
-    for _ in range(ATTEMPTS - 1):
-        try:
-            return work()
-        except OperationalError:
-            sleep(PAUSE)
-    return work()
-
-
-class LogRecorder:
-    """What every recorder here has: its place."""
-
-    def __init__(self, place: Place) -> None:
-        self.place = place
 
 
 class LogAggregateRecorder(LogRecorder, AggregateRecorder):
@@ -117,7 +58,7 @@ class LogAggregateRecorder(LogRecorder, AggregateRecorder):
         place = self.place
         stream = _stream(place.application, originator)
         query = queries.STREAM_BACKWARDS if desc else queries.STREAM
-        after, upto = -_FAR if gt is None else gt, _FAR if lte is None else lte
+        after, upto = -FAR if gt is None else gt, FAR if lte is None else lte
         return patiently(lambda: place.thread.call(place.log.fetch(query, place.tenant, stream, after, upto, limit)))
 
     def _insert(self, stored_events: Sequence[StoredEvent], given: dict[str, Any]) -> list[int]:
@@ -227,7 +168,7 @@ class LogApplicationRecorder(LogAggregateRecorder, ApplicationRecorder):
     ) -> Sequence[Notification]:
         """The next notifications from `start`, up to and with `stop`, of these topics only if given."""
         first = 0 if start is None else start if inclusive_of_start else start + 1
-        last = _FAR if stop is None else stop
+        last = FAR if stop is None else stop
         if topics:
             names = [type_of(topic) for topic in topics]
             rows = self.place.fetch(queries.NOTIFICATIONS_OF, first, last, limit, names, list(topics))
@@ -284,45 +225,3 @@ class LogTrackingRecorder(LogRecorder, TrackingRecorder):
 
 class LogProcessRecorder(LogTrackingRecorder, LogApplicationRecorder, ProcessRecorder):
     """Both: what an application records because of another's event is one transaction with having followed it."""
-
-
-class LogRecordsRecorder(LogRecorder, AggregateRecorder):
-    """Records of aggregates that are not events, such as snapshots: beside the log, with any versions."""
-
-    def __init__(self, place: Place, purpose: str) -> None:
-        super().__init__(place)
-        self._purpose = purpose
-
-    def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int] | None:
-        """Write all or none. Raises IntegrityError when one of these versions is there."""
-        if not stored_events:
-            return None
-        place = self.place
-        columns = (
-            [str(s.originator_id) for s in stored_events],
-            [s.originator_version for s in stored_events],
-            [s.topic for s in stored_events],
-            [s.state for s in stored_events],
-            [isinstance(s.originator_id, UUID) for s in stored_events],
-        )
-        statement = (queries.RECORD, (place.tenant, place.key, self._purpose, *columns))
-        place.thread.call(place.log.together([statement]))
-        return None
-
-    def select_events(
-        self,
-        originator_id: UUID | str,
-        *,
-        gt: int | None = None,
-        lte: int | None = None,
-        desc: bool = False,
-        limit: int | None = None,
-    ) -> Sequence[StoredEvent]:
-        """Records of one aggregate in order of their version."""
-        query = queries.RECORDS_BACKWARDS if desc else queries.RECORDS
-        after, upto = -_FAR if gt is None else gt, _FAR if lte is None else lte
-        text = str(originator_id)
-        rows = self.place.fetch(query, self._purpose, text, after, upto, limit)
-        return [
-            StoredEvent(UUID(text) if uuid else text, version, topic, state) for version, topic, state, uuid in rows
-        ]
