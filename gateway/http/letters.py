@@ -72,10 +72,10 @@ async def resolve(call: Call) -> web.Response:
 
 
 async def _letter(call: Call, text: str) -> tuple[Event, _Letter]:
-    position = int(text) if len(text) < 19 else 0
+    position = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
     found = await call.door.store.read(position - 1, 1) if position else []
     if not found or found[0].position != position or found[0].tenant != call.tenant or found[0].type != "DeadLettered":
-        raise NotFound(f"there is no dead letter at position {text}", hint="the inbox lists them: opened_position")
+        raise NotFound(f"there is no dead letter at position {text[:40]}", hint="the inbox lists them: opened_position")
     try:
         return found[0], msgspec.json.decode(found[0].data, type=_Letter)
     except msgspec.MsgspecError as error:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gateway.http.params import MAX_POSITION, Limit, Position
+from gateway.http.params import MAX_POSITION, Limit, Position, Version
 
 Address = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}/.{1,200}$", examples=["account/42"])]
 Reason = Annotated[str, Field(min_length=1, max_length=1000)]
@@ -123,6 +123,13 @@ class ActorQuery(Query):
     at: Position | None = Field(None, description="the state at this version instead of now")
 
 
+class HistoryQuery(Query):
+    """Which versions."""
+
+    first: Version = Field(1, alias="from", description="the first version")
+    to: Version | None = Field(None, description="the last version  [default: the newest]")
+
+
 class ActorOut(BaseModel):
     """An actor's state at a version."""
 
@@ -223,6 +230,13 @@ class LetterOut(BaseModel):
     position: int
     version: int
     sent: list[SentOut]
+
+
+class StepOut(BaseModel):
+    """A version of an actor: its event, and the state after it."""
+
+    event: EventOut
+    state: Any
 
 
 class RecordedOut(BaseModel):

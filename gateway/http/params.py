@@ -27,6 +27,9 @@ def _digits(value: Any) -> Any:
 Position = Annotated[int, BeforeValidator(_digits), Field(ge=0, le=MAX_POSITION)]
 """A place in the log or in a stream."""
 
+Version = Annotated[int, BeforeValidator(_digits), Field(ge=1, le=2**31 - 1)]
+"""A place in a stream, from 1."""
+
 Limit = Annotated[int, BeforeValidator(_digits), Field(ge=1, le=MAX_POSITION)]
 """Rows of a page; more than the most allowed means the most allowed."""
 

@@ -7,69 +7,32 @@ this process for a slow client; one that takes nothing for `slow_client` seconds
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import time
-from collections.abc import Iterable
 
-import msgspec
 from aiohttp import web
 
 from events.envelope import Event
-from events.errors import Busy, InvalidData, ThespisError
+from events.errors import InvalidData
 from gateway.http.events import look
 from gateway.http.filters import Filter, wanted
-from gateway.http.guard import outward
 from gateway.http.keys import CLOSING, GUARD, TAIL
 from gateway.http.pace import Pace
 from gateway.http.params import MAX_POSITION
-from gateway.http.render import event_json
-from gateway.http.route import EVENT_STREAM, Call
+from gateway.http.route import Call
+from gateway.http.sse import Writer, live
 from gateway.http.tail import Tail
-from gateway.problems import problem
 
-_CHUNK = 64 << 10
 _PAGE = 512
 
 
 async def stream(call: Call) -> web.StreamResponse:
     """Send events as they are committed; a comment when there are none for a while."""
-    metrics = call.door.metrics
-    if metrics.get("thespis_http_streams") >= call.settings.max_streams:
-        raise Busy(f"{call.settings.max_streams} live streams are open", retry_after=5.0)
-    metrics.add("thespis_http_streams")
-    try:
-        return await _stream(call)
-    finally:
-        metrics.add("thespis_http_streams", -1)
+    wants, cursor = wanted(call), await _start(call)
+    begin = f"retry: 1000\n: after {cursor}\n\n".encode()
+    return await live(call, begin, lambda writer: _follow(call, writer, wants, cursor))
 
 
-async def _stream(call: Call) -> web.StreamResponse:
-    request, wants = call.request, wanted(call)
-    cursor = await _start(call)
-    response = web.StreamResponse(headers={"Content-Type": EVENT_STREAM, "X-Accel-Buffering": "no"})
-    await response.prepare(request)
-    if request.method == "HEAD":
-        return response
-    writer = _Writer(call, response)
-    try:
-        await writer.send(f"retry: 1000\n: after {cursor}\n\n".encode())
-        await _follow(call, writer, wants, cursor)
-    except ConnectionError:
-        pass
-    except TimeoutError:
-        metrics = call.door.metrics
-        metrics.add("thespis_http_slow_streams_total")
-        if request.transport is not None:
-            request.transport.abort()
-    except ThespisError as error:
-        document = msgspec.json.encode(problem(outward(error, call.principal)))
-        with contextlib.suppress(ConnectionError, TimeoutError):
-            await writer.send(b"event: problem\ndata: " + document + b"\n\n")
-    return response
-
-
-async def _follow(call: Call, writer: _Writer, wants: Filter, cursor: int) -> None:
+async def _follow(call: Call, writer: Writer, wants: Filter, cursor: int) -> None:
     app, heads, settings = call.request.app, call.door.heads, call.settings
     tail, closing, guard = app[TAIL], app[CLOSING], app[GUARD]
     checked = time.monotonic()
@@ -115,35 +78,3 @@ async def _start(call: Call) -> int:
     if start > min(head, MAX_POSITION):
         raise InvalidData(f"position {start} is beyond the head {head}", hint="is this the log you read before?")
     return start
-
-
-class _Writer:
-    """Sends to one client, in pieces of about `_CHUNK` bytes, each within `slow_client` seconds."""
-
-    def __init__(self, call: Call, response: web.StreamResponse) -> None:
-        self._call = call
-        self._response = response
-        self.at = time.monotonic()
-
-    async def events(self, events: Iterable[Event]) -> None:
-        """Send events, each with its position as `id`."""
-        pieces: list[bytes] = []
-        size = count = 0
-        for event in events:
-            piece = b"id: %d\ndata: %b\n\n" % (event.position, event_json(event))
-            pieces.append(piece)
-            size += len(piece)
-            count += 1
-            if size >= _CHUNK:
-                await self.send(b"".join(pieces))
-                pieces.clear()
-                size = 0
-        if pieces:
-            await self.send(b"".join(pieces))
-        self._call.door.metrics.add("thespis_http_streamed_events_total", count)
-
-    async def send(self, data: bytes) -> None:
-        """Raises TimeoutError when the client takes nothing, ConnectionError when it is gone."""
-        self.at = time.monotonic()
-        async with asyncio.timeout(self._call.settings.slow_client):
-            await self._response.write(data)

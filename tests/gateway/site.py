@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 import aiohttp
 import msgspec
 
 from actors import Kind, Message, Plugin, Refused, Reply, versioned
+from actors.core.history import history
 from actors.core.host import Host
 from events.envelope import Event
 from events.store import EventStore
@@ -182,6 +184,7 @@ async def serving(
             registry=host.registry,
             heads=heads,
             kinds=host.kinds,
+            history=partial(history, host),
         )
         wanted = Settings(**{"port": 0, "grace": 1.0, **settings})
         server = await stack.enter_async_context(Server(door, wanted))
