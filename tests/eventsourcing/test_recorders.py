@@ -24,6 +24,7 @@ from eventsourcing.persistence import (
     StoredEvent,
     Tracking,
 )
+from eventsourcing.system import MultiThreadedRunner, SingleThreadedRunner
 from eventsourcing.utils import Environment
 
 from events.chain import GENESIS, link
@@ -33,6 +34,7 @@ from gateway.torture.faults_wire import How, Strike, wire
 from infra.eventsourcing import LogFactory
 from infra.eventsourcing.errors import UnknownOutcomeError
 from infra.postgres import open_store
+from tests.eventsourcing.school import SYSTEM, DogSchool, Gossip
 
 Make = Callable[..., LogFactory]
 
@@ -278,6 +280,20 @@ async def test_what_a_process_records_is_caused_by_what_it_followed(make: Make, 
     assert len(d.causation) == 36
     assert d.correlation == d.causation != up.causation
     assert (e.causation, e.correlation) == ("said so", "said so")
+
+
+@pytest.mark.parametrize("runner", [SingleThreadedRunner, MultiThreadedRunner])
+def test_a_process_handles_each_event_once_while_others_write_between(
+    make: Make, environment: dict[str, str], runner: type[Any]
+) -> None:
+    stranger = make("Stranger").application_recorder()
+    with runner(SYSTEM, env=environment) as running:
+        school, gossip = running.get(DogSchool), running.get(Gossip)
+        for n in range(20):
+            stranger.insert_events([event(f"x{n}")])
+            last = school.add_trick(school.register(f"dog {n}"), "roll over")
+        gossip.recorder.wait(DogSchool.name, last, timeout=30)
+        assert gossip.dogs("roll over") == 20
 
 
 def condition(*tags: str, after: int | None = None) -> DCBAppendCondition:
