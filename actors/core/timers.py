@@ -12,6 +12,7 @@ from events.store import EventStore, Timer
 HORIZON = 60_000_000
 """How far ahead rows are held in memory, in microseconds."""
 PAGE = 5000
+"""Rows that are read at a time, and more when so many are overdue."""
 
 Fire = Callable[[Timer], None]
 Key = tuple[str, str, str]
@@ -30,6 +31,7 @@ class Timers:
         self._count = 0
         self._partitions: set[int] = set()
         self._until = 0
+        self._page = PAGE
         self._handle: asyncio.TimerHandle | None = None
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -114,10 +116,15 @@ class Timers:
             if self._partitions:
                 try:
                     until = self._now() + HORIZON
-                    timers = await self._store.timers(sorted(self._partitions), until, PAGE)
-                    if len(timers) == PAGE:
+                    timers = await self._store.timers(sorted(self._partitions), until, self._page)
+                    if len(timers) == self._page:
                         until = timers[-1].due
                         delay = max(0.2, min(delay, (until - self._now()) / 2_000_000))
+                        if until <= self._now():
+                            # Perhaps of actors that take nothing, as parked ones: others come after them.
+                            self._page *= 2
+                    elif len(timers) < PAGE:
+                        self._page = PAGE
                     self._until = until
                     for timer in timers:
                         if timer.partition in self._partitions:

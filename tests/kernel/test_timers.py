@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
+
+from actors import Kind, Message, Plugin, Schedule
+from actors.core.timers import PAGE
 from infra.memory.system import System, run_system
 from tests.kernel.counter import Later, Never, plugin
 
@@ -75,6 +79,54 @@ def test_a_timer_that_is_due_does_not_fire_when_a_message_before_it_in_the_queue
             assert (await system.state(address))["total"] == total, word
 
     run_system(plugin(), script)
+
+
+class Wind(msgspec.Struct, frozen=True):
+    number: int
+
+
+class Wound(msgspec.Struct, frozen=True):
+    number: int
+
+
+class Rang(msgspec.Struct, frozen=True):
+    pass
+
+
+class Ring(msgspec.Struct, frozen=True):
+    pass
+
+
+class Clock(msgspec.Struct):
+    rang: int = 0
+
+
+def decide(state: Clock, message: Message) -> list[object]:
+    if isinstance(message.data, Ring):
+        return [Rang()]
+    return [Wound(message.data.number), *(Schedule(f"{n}", Ring(), after=10) for n in range(message.data.number))]
+
+
+def evolve(state: Clock, event: object) -> Clock:
+    return Clock(state.rang + isinstance(event, Rang))
+
+
+clock = Kind("clock", state=Clock, decide=decide, evolve=evolve, messages=[Wind, Ring], events=[Wound, Rang])
+
+
+def test_many_timers_of_a_parked_actor_do_not_keep_others_from_firing() -> None:
+    async def script(system: System) -> None:
+        await system.ask("clock/stuck", Wind(PAGE + 1000))
+        await system.hosts[0].park("default", "clock/stuck", "user:ada", "maintenance")
+        await system.advance(5)
+        await system.ask("clock/fine", Wind(3))
+        await system.lose_host(system.hosts[0])
+        await system.add_host()
+        await system.advance(120)
+        assert (await system.state("clock/stuck"))["rang"] == 0
+        assert (await system.state("clock/fine"))["rang"] == 3
+
+    run_system(Plugin(kinds=[clock]), script)
 
 
 def test_a_timer_outlives_its_host() -> None:
