@@ -12,10 +12,11 @@ but its answer is lost, or it does not take effect; the host stops for longer th
 
 AT_STEPS = (
     "killed", "frozen", "stopped", "cut off", "deaf", "clock forward", "clock back", "wiped", "rolled back", "foreign",
+    "pruned",
 )  # fmt: skip
 """Between any two awaits: killed; frozen as above; asked to hand over and leave; unable to reach the log for longer
 than its lease, or the bus; its clock jumps by an hour; everything on the bus is gone, or its second half; somebody else
-publishes facts."""
+publishes facts; the log forgets what it was asked more than a second ago."""
 
 
 class Strike(Struct, frozen=True):
@@ -24,9 +25,6 @@ class Strike(Struct, frozen=True):
     on: str
     at: int
     what: str
-
-    def __repr__(self) -> str:
-        return f"Strike({self.on!r}, {self.at}, {self.what!r})"
 
 
 def strikes(random: Random, number: int, *, calls: int, steps: int) -> list[Strike]:

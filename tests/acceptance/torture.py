@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from events.address import DEFAULT_TENANT, PARTITIONS
-from events.errors import KeyReused, ThespisError
+from events.errors import KeyExpired, KeyReused, ThespisError
 from gateway.demo.plan import Step
 from gateway.proof import Check, verdict, witness
 from gateway.torture.figures import LOST, REORDERED, Figures
@@ -84,6 +84,8 @@ class Torture:
                     heard = Heard.of(await self.world.ask(step))
                 except KeyReused:
                     heard = Heard("key-reused")
+                except KeyExpired:
+                    heard = Heard("expired")
                 except ThespisError as error:
                     self._trouble.append(f"{step.to} {step.key}: {error.code}: {error}")
                     continue

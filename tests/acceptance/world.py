@@ -13,6 +13,7 @@ from random import Random
 from typing import Any, Protocol, cast
 
 import msgspec
+from msgspec.structs import replace
 
 from actors import Plugin
 from actors.core.host import Host, Settings
@@ -38,6 +39,8 @@ FREEZE = 6.0
 CUT_OFF = 5.0
 HOUR = 3600.0
 ASTRAY = 20.0
+REMEMBERED = 1_000_000
+"""Microseconds."""
 
 
 class Adapters(Protocol):
@@ -69,7 +72,7 @@ class Machine:
         self.deaf = False
         self.leaving = False
         store = cast("EventStore", Wire(self, world.log))
-        settings = Settings(turn=1e9, lease_ttl=2.0)
+        settings = replace(world.settings, turn=1e9)
         versions = {projection.name: projection.version for projection in world.plugin.projections}
         info = msgspec.json.encode(Info(projections=versions))
         self.host = Host(store, world.plugin, host_id=name, now=self.clock, settings=settings, info=info)
@@ -165,7 +168,14 @@ class World:
     """Several machines, one log, one place for read models, one bus."""
 
     def __init__(
-        self, plugin: Plugin, strikes: list[Strike], seed: int, *, hosts: int = 1, adapters: Adapters | None = None
+        self,
+        plugin: Plugin,
+        strikes: Sequence[Strike] = (),
+        seed: int = 1,
+        *,
+        hosts: int = 1,
+        adapters: Adapters | None = None,
+        settings: Settings | None = None,
     ) -> None:
         adapters = adapters or InMemory()
         self.clock = VirtualClock()
@@ -174,6 +184,7 @@ class World:
         self.models = adapters.models(self.clock)
         self.broker = Broker()
         self.plugin = plugin
+        self.settings = settings or Settings()
         self.machines: list[Machine] = []
         self.calls = self.steps = self.struck = 0
         self.over = False
@@ -286,6 +297,8 @@ class World:
                 self.broker.roll_back()
             case "foreign":
                 self.broker.intrude()
+            case "pruned":
+                asyncio.get_running_loop().create_task(self.log.prune(self.clock() - REMEMBERED), context=NOBODY)
             case _:
                 raise AssertionError(what)
 
