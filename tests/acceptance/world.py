@@ -323,10 +323,17 @@ class World:
                     self.latency(), machine.process.soon, function, machine, *args, context=NOBODY
                 )
 
-    async def ask(self, step: Step, *, patience: tuple[float, ...] = (3.0, 30.0)) -> Answer:
-        """Send until there is an answer, under the same key. Raises what is no reason to try again (KeyReused)."""
+    def message(self, step: Step) -> Message:
+        """As a door would make it of a request."""
         body = msgspec.json.encode(step.data)
         id = keyed(DEFAULT_TENANT, "user:test", step.to, step.key)
+        return Message(
+            id, step.message, step.to, DEFAULT_TENANT, body, "user:test", self.clock(), "", id,
+            digest=digest(step.message, body),
+        )  # fmt: skip
+
+    async def ask(self, step: Step, *, patience: tuple[float, ...] = (3.0, 30.0)) -> Answer:
+        """Send until there is an answer, under the same key. Raises what is no reason to try again (KeyReused)."""
         partition = partition_of(DEFAULT_TENANT, step.to)
         loop = asyncio.get_running_loop()
         while True:
@@ -337,10 +344,7 @@ class World:
                 continue
             machine = self.random.choice(owners)
             answer: asyncio.Future[Answer] = loop.create_future()
-            message = Message(
-                id, step.message, step.to, DEFAULT_TENANT, body, "user:test", self.clock(), "", id,
-                digest=digest(step.message, body),
-            )  # fmt: skip
+            message = self.message(step)
             loop.call_later(self.latency(), machine.process.soon, self._deliver, machine, message, answer)
             try:
                 # Some wait longer than a host may stop, so that what it was asked is not asked of another meanwhile.
