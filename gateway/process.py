@@ -147,7 +147,8 @@ async def running(options: Options) -> AsyncGenerator[Server]:
         if options.nats_relay_url != options.nats_url:
             relay_connection = await connect(options.nats_relay_url, name="thespis-relay")
             stack.push_async_callback(relay_connection.close)
-        relay = Relay(relay_connection, store, retention=Retention())
+        retention = Retention(replicas=options.settings.nats_replicas)
+        relay = Relay(relay_connection, store, retention=retention)
         chronicle = Chronicle(store, lambda append: _written(host, append))
         projector = Projector(projections, source, models, chronicle=chronicle, keep=options.settings.keep_builds)
         heads = await stack.enter_async_context(Heads(store.head, options.settings.poll))
@@ -196,7 +197,7 @@ async def running(options: Options) -> AsyncGenerator[Server]:
         server = Server(door, options.settings)
         asks = Asks(bus, host)
         ingress = Ingress(bus, client)
-        spool = Spool(connection, client, host)
+        spool = Spool(connection, client, host, retention=retention)
 
         await _start(stack, doorbell.start, doorbell.stop)
         comings = await bus.listen(COMINGS, lambda _message: host.ownership.hurry())
