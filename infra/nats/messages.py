@@ -92,7 +92,7 @@ def decode_message(subject: str, headers: Mapping[str, str], body: bytes, now_us
     if not _UUID.fullmatch(id):
         raise InvalidData(f"header thespis-id is {id!r}, not a UUID in lower case")
     try:
-        time, schema = int(get("thespis-time") or now_us), int(get("thespis-schema") or 1)
+        time, schema = int(get("thespis-time") or now_us), _schema(get("thespis-schema"))
         deadline = int(text) if (text := get("thespis-deadline")) else None
         known = bytes.fromhex(get("thespis-digest") or "")
     except ValueError as error:
@@ -116,6 +116,15 @@ def decode_message(subject: str, headers: Mapping[str, str], body: bytes, now_us
     )
 
 
+def _schema(text: str | None) -> int:
+    """The schema version of a body; 1 unless said. There is no word for "the newest": a repetition after a deployment
+    would mean something else. Raises ValueError."""
+    schema = int(text or 1)
+    if not 1 <= schema < 2**15:
+        raise ValueError(f"thespis-schema is {schema}; versions count from 1")
+    return schema
+
+
 def decode_ask(subject: str, headers: Mapping[str, str], body: bytes, now_us: int) -> Message:
     """The message of a client. Only header `ce-type` is required; a repetition has the same `thespis-id`, any text.
 
@@ -131,7 +140,7 @@ def decode_ask(subject: str, headers: Mapping[str, str], body: bytes, now_us: in
     id = ids.keyed(tenant, "nats", to, percent_decode(key)) if key else ids.random_id(now_us)
     body = compact(body or b"null")
     try:
-        schema = int(get("thespis-schema") or 1)
+        schema = _schema(get("thespis-schema"))
         deadline = int(text) if (text := get("thespis-deadline")) else None
     except ValueError as error:
         raise InvalidData(f"a header cannot be read: {error}") from None

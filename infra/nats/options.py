@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,13 +13,17 @@ from events.errors import Invalid
 
 SCHEMES = ("nats", "tls", "ws", "wss")
 
+_UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
+_PREFIX = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
+
 
 def options(url: str, environment: Mapping[str, str]) -> dict[str, Any]:
     """Arguments for `nats.aio.client.Client.connect`.
 
     `url` is one or several (separated by commas) of `nats://[user:password@ | token@]host[:port]` or `tls://…`, with
-    `?nkey=FILE` naming a file with an nkey seed. NATS_NKEY_SEED is a seed itself, NATS_CA a file of certificates to
-    trust, NATS_CERT and NATS_KEY a client certificate. Raises Invalid.
+    `?nkey=FILE` naming a file with an nkey seed, and `?inbox=PREFIX` the subjects that replies come to: `_INBOX_<user>`
+    unless given, so that a user may be kept from reading the replies of others. NATS_NKEY_SEED is a seed itself,
+    NATS_CA a file of certificates to trust, NATS_CERT and NATS_KEY a client certificate. Raises Invalid.
     """
     servers: list[str] = []
     out: dict[str, Any] = {}
@@ -36,14 +41,19 @@ def options(url: str, environment: Mapping[str, str]) -> dict[str, Any]:
             out["user"], out["password"] = unquote(parts.username or ""), unquote(parts.password)
         elif parts.username:
             out["token"] = unquote(parts.username)
-        for file in parse_qs(parts.query).get("nkey", []):
+        query = parse_qs(parts.query)
+        for file in query.get("nkey", []):
             out["nkeys_seed_str"] = _seed(file)
+        for prefix in query.get("inbox", []):
+            out["inbox_prefix"] = _prefix(prefix)
         if parts.scheme in ("tls", "wss") or environment.get("NATS_CA"):
             out["tls"] = _tls(environment)
     if not servers:
         raise Invalid("NATS_URL is empty", hint="e.g. nats://127.0.0.1:4222")
     if seed := environment.get("NATS_NKEY_SEED"):
         out["nkeys_seed_str"] = seed
+    if "user" in out:
+        out.setdefault("inbox_prefix", f"_INBOX_{_UNSAFE.sub('', out['user'])}")
     out["servers"] = servers
     return out
 
@@ -51,6 +61,12 @@ def options(url: str, environment: Mapping[str, str]) -> dict[str, Any]:
 def redacted(url: str) -> str:
     """The addresses in `url` without secrets, for messages."""
     return ",".join(part.split("://")[-1].rpartition("@")[2].partition("?")[0] for part in url.split(","))
+
+
+def _prefix(text: str) -> str:
+    if not _PREFIX.fullmatch(text):
+        raise Invalid(f"{text!r} in NATS_URL is not a prefix of subjects", hint="e.g. ?inbox=_INBOX_shop")
+    return text
 
 
 def _seed(file: str) -> str:

@@ -64,7 +64,13 @@ async def works(connection: Connection) -> None:
 
 
 def test_the_url_says_who_we_are() -> None:
-    assert options("nats://ada:p%40ss@h:1234", {}) == {"servers": ["nats://h:1234"], "user": "ada", "password": "p@ss"}
+    assert options("nats://ada:p%40ss@h:1234", {}) == {
+        "servers": ["nats://h:1234"],
+        "user": "ada",
+        "password": "p@ss",
+        "inbox_prefix": "_INBOX_ada",
+    }
+    assert options("h?inbox=_INBOX.mine", {}) == {"servers": ["nats://h:4222"], "inbox_prefix": "_INBOX.mine"}
     assert options("t0ken@h, h2:5", {}) == {"servers": ["nats://h:4222", "nats://h2:5"], "token": "t0ken"}
     assert options("nats://[::1]:4333", {"NATS_NKEY_SEED": "S"}) == {
         "servers": ["nats://[::1]:4333"],
@@ -81,6 +87,8 @@ def test_the_url_says_who_we_are() -> None:
         ("nats://", {}),
         ("nats://h:port", {}),
         ("nats://h?nkey=/no/such/file", {}),
+        ("nats://h?inbox=a.*", {}),
+        ("nats://h?inbox=a..b", {}),
         ("tls://h", {"NATS_CA": "/no/such/file"}),
     ],
 )
@@ -98,6 +106,36 @@ async def test_the_right_password_connects_and_a_wrong_one_is_said_at_once(nats_
     with pytest.raises(BusUnavailable, match=r"(?i)authorization") as raised:
         await connect(f"nats://host:wrong-secret@127.0.0.1:{nats_server.embedded.port}", timeout=60)
     assert "wrong-secret" not in raised.value.message
+
+
+async def test_a_client_hears_no_replies_but_its_own_and_can_forge_none(nats_server: Nats) -> None:
+    host, client = await connect(nats_server.host_url), await connect(nats_server.client_url)
+    heard: list[bytes] = []
+
+    async def answer(connection: Connection) -> None:
+        await connection.listen(
+            "ask.1.echo", lambda _subject, reply, _head, data: connection.send(reply.decode(), data)
+        )
+        await connection.settled()
+
+    await answer(host)
+    for subject in ("_INBOX_host.>", "_INBOX_relay.>", "*.>", ">"):
+        await client.listen(subject, lambda subject, _reply, _head, _data: heard.append(subject))
+    await eventually(lambda: "permissions violation" in client.error.lower())
+    assert b"mine" in await client.request("ask.1.echo", b"mine")
+    assert b"theirs" in await host.request("ask.1.echo", b"theirs")
+    forged = asyncio.Event()
+    inbox = host.client.new_inbox()
+    assert inbox.startswith("_INBOX_host.")
+    await host.listen(inbox, lambda *_: forged.set())
+    await host.settled()
+    for target in (inbox, inbox.replace("_host", ""), inbox.replace("_host", "_client")):
+        client.send(target, b"forged")
+    await client.settled()
+    assert b"after" in await host.request("ask.1.echo", b"after")
+    assert (heard, forged.is_set()) == ([], False)
+    await client.close()
+    await host.close()
 
 
 async def test_an_nkey_seed_connects(configured: Configured, tmp_path: Path) -> None:
