@@ -126,11 +126,11 @@ class Follower:
             try:
                 builds = await self._store.open(self.projection)
                 self._match(builds)
+                if time.monotonic() - self._told >= TELL_EVERY:
+                    await self.tell()
                 for number in surplus(builds, self._clock()):
                     await self._store.drop(self.projection.name, number)
                     log.info("projection %s: build %d is dropped, its time is over", self.projection.name, number)
-                if time.monotonic() - self._told >= TELL_EVERY:
-                    await self.tell()
             except Exception as error:
                 self._complain(error)
             with suppress(TimeoutError):
@@ -161,7 +161,7 @@ class Follower:
     def switched(self) -> None:
         """Another build became live: what runs here is to look again, and the log has to be told."""
         for runner, _ in self._runners.values():
-            runner.forget()
+            runner.doubt()
         self._told = -TELL_EVERY
         self.look()
 
@@ -187,7 +187,7 @@ class Follower:
         for number, build in mine.items():
             known = self.runner(number)
             if known is not None and known.build.state != build.state:
-                known.forget()
+                known.doubt()
             if number not in self._runners:
                 runner = Runner(
                     self.projection,

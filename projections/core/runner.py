@@ -104,6 +104,10 @@ class Runner:
         self._pages.drop()
         self._stale = True
 
+    def doubt(self) -> None:
+        """Somebody else changed the builds: look before the next step. For others than the runner itself."""
+        self._stale = True
+
     async def run(self) -> None:
         """Fold until it is gone (returns) or cancelled."""
         try:
@@ -221,6 +225,7 @@ class Runner:
         if build is None:
             raise Gone
         parked = [p.key for p in await self._store.parked(build)] if build.parked else []
+        self._pages.drop()
         self._fold.forget(parked)
         self._stale = False
         self._moved(build)

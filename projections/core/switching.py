@@ -68,9 +68,15 @@ async def carry_out(
         if refused:
             return Outcome(refused=refused)
         switch = _switch(live, target, comparison, order)
-        declined = live.version if order.force and live.version > target.version else 0
-        until = order.now + order.keep
-        done = await frozen.switch(target.number, switch, kept_until=until, declined=declined)
+        # What is kept for good names no rows: their keys may be somebody's data.
+        noted = msgspec.structs.replace(switch, comparison=msgspec.structs.replace(comparison, examples=()))
+        declined = max(live.declined, live.version if order.force else 0)
+        done = await frozen.switch(
+            target.number,
+            noted,
+            kept_until=order.now + order.keep,
+            declined=declined if declined > target.version else 0,
+        )
     if not done:
         return Outcome()
     _tell(switch)

@@ -177,6 +177,8 @@ async def test_an_older_version_is_switched_back_to_where_its_code_runs_and_stay
 
         await eventually(says)
         assert [(b.version, b.declined) for b in await store.builds("balances")] == [(1, 2)]
+        await rebuilt(old, store)
+        assert (await build_of(store, "live")).declined == 2
         await new.rebuild("balances")
         await version_is(store, 2)
 
@@ -270,6 +272,7 @@ async def test_a_rebuild_that_differs_without_a_reason_is_set_aside_until_a_pers
         assert await store.switches("balances") == []
         done = await projector.switch("balances", build.number, "ada", "these are right")
         assert (done.comparison.differing, done.comparison.examples) == (1, ("balances default/account/3",))
+        assert (await store.switches("balances"))[0].comparison.examples == ()  # kept for good: no keys in it
         assert (await build_of(store, "live")).note == ""
         assert await projector.switch("balances", first.number, "ada", "or not")
 

@@ -117,7 +117,8 @@ async def test_connections_killed_again_and_again_lose_and_double_nothing(
 
     async def done() -> bool:
         nonlocal killed
-        killed += await killer.fetchval(ONE_OF_THEM)
+        if killed < 60:  # then they are left alone, so that a slow machine comes to an end
+            killed += await killer.fetchval(ONE_OF_THEM)
         builds = await killer.fetch("select cursor from thespis.projection_builds")
         return len(builds) == 6 and all(b["cursor"] == 4_000 for b in builds) and killed > 20
 
