@@ -45,6 +45,8 @@ class RunStarted(msgspec.Struct, frozen=True, omit_defaults=True):
     priority: int = 5
     by: str = ""
     forked_from: str = ""
+    part: Any = None
+    """Of a run that handles some of the items of its parent's map: which."""
 
 
 class RunPlanned(msgspec.Struct, frozen=True):
@@ -259,6 +261,8 @@ class ChildEnded(msgspec.Struct, frozen=True, omit_defaults=True):
     output: Any = None
     error: StepError | None = None
     usage: dict[str, str] = {}
+    bad: int = 0
+    """Of a part of a map: its items that failed."""
 
 
 RUN_EVENTS = (

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Final
 
+import msgspec
 from msgspec.structs import replace
 
 from actors.workflows.index import index_of, plan_from
-from actors.workflows.places import in_plan, inside, repeats, scope_of, stands_alone
-from actors.workflows.state import ENDED, Items, Node, Run, Scope
+from actors.workflows.places import belongs, in_plan, inside, part, part_of, repeats, scope_of, stands_alone
+from actors.workflows.state import ENDED, Items, Node, Part, Run, Scope
 from events import workflows as ev
 
 _FRESH: Final = Node()
@@ -35,11 +36,13 @@ def _started(run: Run, e: ev.RunStarted) -> None:
     run.workflow, run.version, run.definition = e.workflow, e.version, e.definition
     run.inputs, run.parent, run.labels, run.priority = e.inputs, e.parent, e.labels, e.priority
     run.started_at = e.at
+    run.part = msgspec.convert(e.part, Part) if e.part is not None else None
 
 
 def _planned(run: Run, e: ev.RunPlanned) -> None:
     run.plan = plan_from(run.definition, bytes(e.plan))
-    run.scopes[""] = Scope("root", len(run.plan.root.steps))
+    if run.part is None:
+        run.scopes[""] = Scope("root", len(run.plan.root.steps))
 
 
 def _paused(run: Run, _e: ev.RunPaused) -> None:
@@ -63,8 +66,13 @@ def _finished(run: Run, e: ev.RunFinished) -> None:
 def _retried(run: Run, e: ev.RunRetried) -> None:
     """The steps named, and all that was skipped or stopped for their sake, are as if they had never begun."""
     run.status, run.closing, run.error, run.finished_at = "running", "", None, 0
-    for place in e.steps:
-        run.nodes.pop(place, None)
+    for place in [p for p in run.nodes if any(belongs(p, name) for name in e.steps)]:
+        _begin_anew(run, place, e.steps)
+    for place in [p for p in run.scopes if p and any(belongs(p, name) for name in e.steps)]:
+        if not any(good and belongs(place, good) for good in _finished_items(run, place)):
+            del run.scopes[place]
+    if run.part is not None:
+        return
     scope = run.scopes[""]
     steps = index_of(run).plan.root.steps
     ended = {s.name for s in steps if node_at(run, s.name).status in ENDED}
@@ -76,12 +84,30 @@ def _retried(run: Run, e: ev.RunRetried) -> None:
     for step in steps:
         if step.name not in ended:
             kinds = [node_at(run, need).status for need in step.needs if need in ended]
-            run.nodes[step.name] = Node(
+            run.nodes[step.name] = replace(
+                node_at(run, step.name),
                 left=len(step.needs) - len(kinds),
                 succeeded=kinds.count("succeeded"),
                 failed=kinds.count("failed"),
                 skipped=len(kinds) - kinds.count("succeeded") - kinds.count("failed"),
             )
+
+
+def _begin_anew(run: Run, place: str, steps: list[str]) -> None:
+    """Forget what was tried, but not what succeeded among the items of a map, nor the map's items."""
+    node = node_at(run, place)
+    if any(node_at(run, item).status == "succeeded" for item in _finished_items(run, place)):
+        return
+    if place in steps and node.held is not None:
+        run.nodes[place] = Node(held=node.held, count=node.count, parts=node.parts)
+    elif part_of(place) is None:
+        del run.nodes[place]
+
+
+def _finished_items(run: Run, place: str) -> list[str]:
+    """The items of a step's own map that a place belongs to."""
+    cut = place.find("]")
+    return [place[: cut + 1]] if cut > 0 and "/" not in place[:cut] and place[: cut + 1] in run.nodes else []
 
 
 # -- steps
@@ -94,8 +120,17 @@ def _move(run: Run, place: str, at: int, status: str, slot: bool, **changes: Any
         scope = run.scopes.get(scope_of(place))
         if scope is not None:
             run.scopes[scope_of(place)] = replace(scope, active=scope.active + 1)
+    elif node.status == "pending":
+        _item_begins(run, place)
     run.running += slot - node.slot
     run.nodes[place] = replace(node, status=status, since=at, began=node.began or at, slot=slot, **changes)
+
+
+def _item_begins(run: Run, place: str) -> None:
+    repeated = repeats(place)
+    if repeated is not None:
+        owner = node_at(run, repeated[0])
+        run.nodes[repeated[0]] = replace(owner, begun=owner.begun + 1, next=max(owner.next, repeated[2] + 1))
 
 
 def _queued(run: Run, e: ev.StepQueued) -> None:
@@ -154,6 +189,8 @@ def _end(run: Run, place: str, at: int, status: str, **changes: Any) -> None:
     """A step ended: its block and those who need it come nearer to their turn."""
     node = node_at(run, place)
     run.running -= node.slot
+    if node.status == "pending":
+        _item_begins(run, place)
     if status == "succeeded":
         run.successes += 1
         changes["order"] = run.successes
@@ -203,6 +240,9 @@ def _succeeded(run: Run, e: ev.StepSucceeded) -> None:
 
 def gathered(run: Run, place: str, count: int) -> list[Any]:
     """The results of a map's items, in order; None for those that have none."""
+    parts = node_at(run, place).parts
+    if parts:
+        return [output for n in range(parts) for output in node_at(run, part(place, n)).output or ()]
     return [node_at(run, f"{place}[{n}]").output for n in range(count)]
 
 
@@ -243,7 +283,23 @@ def _scope_closing(run: Run, e: ev.ScopeClosing) -> None:
 
 
 def _expanded(run: Run, e: ev.MapExpanded) -> None:
-    _move(run, e.step, e.at, "open", False, count=e.count, held=Items(e.items, e.keys))
+    done = 0
+    if node_at(run, e.step).held is not None:  # begun before: what succeeded then, counts
+        done = sum(node_at(run, f"{e.step}[{n}]").status == "succeeded" for n in range(e.count))
+    parts = len(e.children)
+    held = Items(e.items, e.keys)
+    _move(run, e.step, e.at, "open", False, count=e.count, done=done, begun=done, bad=0, parts=parts, held=held)
+
+
+def _part_ended(run: Run, place: str, owner: str, e: ev.ChildEnded) -> None:
+    """A child run handled some of the items of a map."""
+    node = node_at(run, place)
+    output: Any = e.output
+    size = len(output) if isinstance(output, list) else 0  # type: ignore[arg-type]
+    status = e.status if e.status in ENDED else "failed"
+    run.nodes[place] = replace(node, status=status, output=e.output, error=e.error, since=e.at)
+    whole = node_at(run, owner)
+    run.nodes[owner] = replace(whole, done=whole.done + size, bad=whole.bad + e.bad)
 
 
 def _loop_started(run: Run, e: ev.LoopStarted) -> None:
@@ -252,6 +308,9 @@ def _loop_started(run: Run, e: ev.LoopStarted) -> None:
 
 def _child_ended(run: Run, e: ev.ChildEnded) -> None:
     _spend(run, e.usage)
+    found = part_of(e.step)
+    if found is not None:
+        _part_ended(run, e.step, found[0], e)
 
 
 def _nothing(_run: Run, _e: Any) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Final
 
+import msgspec
+
 from actors.workflows.places import inside
-from actors.workflows.plan import Graph, GroupAction, Plan, Step, decode_plan
+from actors.workflows.plan import Graph, GroupAction, Plan, Step, decode_plan, encode_plan
 from actors.workflows.state import Run
 
 KEPT: Final = 200
@@ -16,11 +18,19 @@ KEPT: Final = 200
 class Index:
     """`steps` and `graphs` by place in the plan; the root graph is the empty string."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, stored: bytes | None = None) -> None:
         self.plan = plan
+        self._stored = stored
         self.steps: dict[str, Step] = {}
         self.graphs: dict[str, Graph] = {}
         self._open("", plan.root)
+
+    @property
+    def stored(self) -> msgspec.Raw:
+        """The plan's bytes, the same for all runs of it."""
+        if self._stored is None:
+            self._stored = encode_plan(self.plan)
+        return msgspec.Raw(self._stored)
 
     def _open(self, place: str, graph: Graph) -> None:
         todo = [(place, graph)]
@@ -53,7 +63,7 @@ def index_of(run: Run) -> Index:
 def plan_from(definition: str, stored: bytes) -> Plan:
     """The plan that an event holds; one object for all runs of one definition."""
     index = _kept.get(definition)
-    return (index or _keep(definition, Index(decode_plan(stored)))).plan
+    return (index or _keep(definition, Index(decode_plan(stored), stored))).plan
 
 
 def _keep(definition: str, index: Index) -> Index:

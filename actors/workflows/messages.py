@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from actors.workflows.state import Part
 from events.workflows import Parent, StepError
 
 
@@ -20,6 +21,7 @@ class StartRun(msgspec.Struct, frozen=True, omit_defaults=True):
     by: str = ""
     results: dict[str, Any] = {}
     forked_from: str = ""
+    part: Part | None = None
 
 
 class StartWorkflow(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -89,3 +91,4 @@ class RunEnded(msgspec.Struct, frozen=True, omit_defaults=True):
     outputs: Any = None
     error: StepError | None = None
     usage: dict[str, str] = {}
+    bad: int = 0

@@ -34,6 +34,22 @@ def inside(scope: str, name: str) -> str:
     return f"{scope}/{name}" if scope else name
 
 
+def part(place: str, number: int) -> str:
+    """The place of a part of a large map: a child run handles its items."""
+    return f"{place}%{number}"
+
+
+def part_of(place: str) -> tuple[str, int] | None:
+    """(map, number) of a part; None for everything else."""
+    owner, mark, number = place.rpartition("%")
+    return (owner, int(number)) if mark and number.isdigit() else None
+
+
+def belongs(place: str, owner: str) -> bool:
+    """Whether a place is that of `owner` or anything within it."""
+    return place.startswith(owner) and (len(place) == len(owner) or place[len(owner)] in "/[#!%")
+
+
 def repeats(place: str) -> tuple[str, str, int] | None:
     """(owner, "item" or "iteration", number) of an item or an iteration; None for a step itself."""
     last = place[-1:]
@@ -56,7 +72,7 @@ def step_of(place: str) -> str:
 
 def stands_alone(place: str) -> bool:
     """Whether no scope counts it: items and iterations (their owner does), and what is done to undo a step."""
-    return place.endswith("!undo") or repeats(place) is not None
+    return place.endswith("!undo") or repeats(place) is not None or part_of(place) is not None
 
 
 def around(place: str) -> Iterator[tuple[str, str, int]]:

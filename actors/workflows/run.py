@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+import msgspec
+
 from actors.approval import ApprovalDecided
 from actors.core.kind import Kind
 from actors.core.outputs import Outcome, Reply, Schedule, TellRefused
@@ -66,6 +68,7 @@ def _start(turn: Turn, message: StartRun) -> None:
             priority,
             message.by,
             message.forked_from,
+            msgspec.to_builtins(message.part) if message.part is not None else None,
         )
     )
     turn.emit(RunPlanned(message.plan))
@@ -76,7 +79,10 @@ def _start(turn: Turn, message: StartRun) -> None:
         if step.name in message.results:
             turn.emit(StepSucceeded(step.name, turn.now, message.results[step.name], cached=message.forked_from))
             turn.later(flow.ended, turn, step.name)
-    flow.open_scope(turn, "")
+    if message.part is not None:
+        repeat.begin_items(turn, message.part.place, message.part.items, message.part.keys)
+    else:
+        flow.open_scope(turn, "")
 
 
 def _cancel(turn: Turn, message: CancelRun) -> None:
@@ -108,6 +114,11 @@ def _retry(turn: Turn, message: RetryRun) -> None:
     run = turn.run
     if run.status not in ("failed", "cancelled"):
         raise Refused(f"the run is {run.status}, not failed", code="not-failed")
+    if run.part is not None:
+        turn.emit(RunRetried([run.part.place], message.by))
+        repeat.begin_items(turn, run.part.place, run.part.items, run.part.keys)
+        turn.out(Reply({"status": "running"}))
+        return
     names = [step.name for step in turn.index.plan.root.steps]
     unfinished = [name for name in names if turn.node(name).status != "succeeded"]
     unknown = [name for name in message.steps if name not in names]

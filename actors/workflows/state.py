@@ -17,6 +17,21 @@ V = TypeVar("V")
 ENDED = frozenset(("succeeded", "failed", "skipped", "cancelled"))
 
 
+class Part(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A run that handles some of the items of its parent's map: it begins there, and ends with it.
+
+    `captured` is what the items read from around the map, by reference.
+    """
+
+    place: str
+    first: int
+    items: list[Any]
+    keys: list[str] = []
+    concurrency: int | None = None
+    tolerate: int = 0
+    captured: dict[str, Any] = {}
+
+
 class Items(msgspec.Struct, frozen=True):
     """What a map goes over. `keys` is empty when the index names an item."""
 
@@ -55,8 +70,11 @@ class Node(msgspec.Struct, frozen=True, omit_defaults=True):
     done: int = 0
     bad: int = 0
     """Items that ended, and those of them that failed."""
+    begun: int = 0
     next: int = 0
-    """The next item to begin."""
+    """Items that began, and the first that did not."""
+    parts: int = 0
+    """Child runs that handle the items."""
     chosen: tuple[str, ...] | None = None
     """What a switch chose."""
     held: Items | None = None
@@ -97,6 +115,7 @@ class Run(msgspec.Struct, omit_defaults=True):
     closing: str = ""
     """The status it will end with once all that is under way has ended."""
     paused: bool = False
+    part: Part | None = None
     nodes: MutableMapping[str, Node] = {}
     scopes: MutableMapping[str, Scope] = {}
     running: int = 0

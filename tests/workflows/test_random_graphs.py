@@ -62,7 +62,12 @@ def expected(steps: list[Step], fates: dict[str, tuple[bool, int, float]]) -> di
     return ends
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=150,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 @given(graphs(), st.sampled_from([None, 1, 2, 5]))
 def test_every_step_ends_as_it_must_and_the_run_with_it(
     drawn: tuple[list[Step], dict[str, tuple[bool, int, float]]], slots: int | None

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from actors.approval import Withdraw
 from actors.core.outputs import Cancel, Effect, Outcome, Schedule, Tell
 from actors.workflows.engine import blocks, flow, work
 from actors.workflows.engine.turn import Turn
 from actors.workflows.expressions import ExpressionError
-from actors.workflows.messages import RunEnded, StepDue
-from actors.workflows.places import in_plan, repeats, step_of
+from actors.workflows.messages import CancelRun, RunEnded, StepDue
+from actors.workflows.places import in_plan, part_of, repeats, step_of
+from actors.workflows.plan import WorkflowAction
 from actors.workflows.state import ENDED
 from actors.workflows.tasks import CANCEL, CancelCall, TaskCall, effect_kind
 from events.workflows import (
@@ -52,7 +54,11 @@ def stop(turn: Turn, place: str, reason: str, error: StepError | None = None) ->
             turn.emit(StepCancelling(place, reason, turn.now))
             turn.out(Effect(CANCEL, CancelCall(turn.address, place, node.attempt, grace)))
             turn.out(Schedule(f"grace:{place}", StepDue(place, "grace"), after=grace + 5))
+        case "waiting" if node.ref.startswith("run/"):
+            _stop_child(turn, place, node.ref, reason)
         case "waiting" | "retrying":
+            if node.ref.startswith("approval/"):
+                turn.out(Tell(node.ref, Withdraw(reason)))
             turn.out(Cancel(f"{'retry' if node.status == 'retrying' else 'wait'}:{place}"))
             if error is not None:
                 flow.conclude(turn, place, error)
@@ -67,11 +73,21 @@ def stop(turn: Turn, place: str, reason: str, error: StepError | None = None) ->
             pass
 
 
+def _stop_child(turn: Turn, place: str, child: str, reason: str) -> None:
+    """A child run: it is cancelled too, unless it is to go on alone."""
+    action = turn.step(place.partition("%")[0]).action
+    if isinstance(action, WorkflowAction) and action.on_close == "abandon":
+        cancelled(turn, place, reason)
+        return
+    turn.emit(StepCancelling(place, reason, turn.now))
+    turn.out(Tell(child, CancelRun(reason, turn.address)))
+
+
 def stop_repeated(turn: Turn, place: str, reason: str, error: StepError | None = None) -> None:
     """A map or a loop: its items stop one by one."""
     for inner, node in list(turn.run.nodes.items()):
-        found = repeats(inner)
-        if found is not None and found[0] == place and flow.is_under_way(node):
+        found = repeats(inner) or part_of(inner)
+        if found is not None and found[0] == place and flow.is_under_way(node) and node.status != "cancelling":
             stop(turn, inner, reason, error)
 
 
@@ -107,7 +123,8 @@ def finish(turn: Turn, result: Any) -> None:
     turn.emit(RunFinished(status, turn.now, outputs, error, run.usage))
     turn.out(Cancel("run"))
     if run.parent is not None:
-        turn.out(Tell(run.parent.address, RunEnded(run.parent.ref, status, outputs, error, run.usage)))
+        bad = turn.node(run.part.place).bad if run.part is not None else 0
+        turn.out(Tell(run.parent.address, RunEnded(run.parent.ref, status, outputs, error, run.usage, bad)))
 
 
 def undo_next(turn: Turn) -> bool:

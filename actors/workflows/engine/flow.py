@@ -132,6 +132,9 @@ def conclude(turn: Turn, place: str, result: Any, facts: Facts = NOTHING) -> Non
 
     An item or an iteration just ends. A step that failed may have a `catch`, any step a `finally`.
     """
+    if turn.run.part is not None and place == turn.run.part.place:
+        closing.finish(turn, result)
+        return
     if repeats(place) is None and blocks.intercept(turn, place, result, facts):
         return
     settle(turn, place, result, facts)

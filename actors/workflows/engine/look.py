@@ -21,6 +21,8 @@ def look_from(turn: Turn, place: str, extra: dict[str, Any] | None = None) -> Lo
         root = reference[0]
         if extra is not None and root in extra:
             return walk(extra[root], reference[1:])
+        if turn.run.part is not None and (captured := ".".join(reference)) in turn.run.part.captured:
+            return turn.run.part.captured[captured]
         if root == "inputs":
             return walk(turn.run.inputs, reference[1:])
         if root == "steps":
@@ -96,12 +98,14 @@ def _variable(turn: Turn, place: str, name: str) -> Any:
         if kind == "item" and step.each is not None:
             if node.held is None:
                 break
+            part = turn.run.part
+            first = part.first if part is not None and part.place == owner else 0
             if name in (step.each.name, "item"):
                 return node.held.items[number]
             if name == "index":
-                return number
+                return first + number
             if name == "key":
-                return node.held.keys[number] if node.held.keys else str(number)
+                return node.held.keys[number] if node.held.keys else str(first + number)
         if kind == "iteration" and name == "iteration":
             last = turn.node(f"{owner}#{number - 1}") if number else None
             return {"index": number, "last": last.output if last is not None else None}

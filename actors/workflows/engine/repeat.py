@@ -6,7 +6,7 @@ from itertools import product
 from typing import Any
 
 from actors.core.outputs import Schedule
-from actors.workflows.engine import closing, flow
+from actors.workflows.engine import closing, flow, parts
 from actors.workflows.engine.look import look_from
 from actors.workflows.engine.turn import Facts, Turn
 from actors.workflows.expressions import ExpressionError
@@ -27,21 +27,50 @@ def expand(turn: Turn, place: str, step: Step) -> None:
     except ExpressionError as error:
         flow.conclude(turn, place, StepError("expression", f"map: {error.message}"))
         return
-    turn.emit(MapExpanded(place, turn.now, len(items), items, keys))
-    if not items:
-        flow.conclude(turn, place, [], Facts(collected=0))
+    if len(items) > parts.SIZE:
+        parts.begin(turn, place, step, items, keys)
         return
-    for number in range(min(len(items), each.concurrency or len(items))):
-        turn.later(_begin_item, turn, place, number)
+    begin_items(turn, place, items, keys)
 
 
-def _begin_item(turn: Turn, place: str, number: int) -> None:
-    if (
-        turn.node(place).status == "open"
-        and turn.node(f"{place}[{number}]").status == "pending"
-        and not turn.run.closing
-    ):
-        flow.begin(turn, f"{place}[{number}]")
+def begin_items(turn: Turn, place: str, items: list[Any], keys: list[str]) -> None:
+    """Begin as many items as may run at once."""
+    turn.emit(MapExpanded(place, turn.now, len(items), items, keys))
+    node = turn.node(place)
+    if node.done == node.count:
+        flow.conclude(turn, place, gathered(turn.run, place, node.count), Facts(collected=node.count))
+        return
+    _fill(turn, place)
+
+
+def _fill(turn: Turn, place: str) -> None:
+    """Begin the next items while fewer than allowed are under way."""
+    node = turn.node(place)
+    number, under_way = node.next, node.begun - node.done
+    limit = _at_once(turn, place)
+    while number < node.count and (limit is None or under_way < limit):
+        item = f"{place}[{number}]"
+        number += 1
+        if turn.node(item).status == "pending":
+            under_way += 1
+            flow.begin(turn, item)
+
+
+def _at_once(turn: Turn, place: str) -> int | None:
+    part = turn.run.part
+    if part is not None and part.place == place:
+        return part.concurrency
+    each = turn.step(place).each
+    return each.concurrency if each is not None else None
+
+
+def _allowed(turn: Turn, place: str) -> int:
+    part = turn.run.part
+    if part is not None and part.place == place:
+        return part.tolerate
+    each = turn.step(place).each
+    assert each is not None
+    return parts.allowed(each, turn.node(place).count)
 
 
 def _items(turn: Turn, place: str, each: Each) -> list[Any]:
@@ -86,27 +115,18 @@ def one_ended(turn: Turn, owner: str, kind: str, number: int) -> None:
 
 def _item_ended(turn: Turn, owner: str) -> None:
     node = turn.node(owner)
-    each = turn.step(owner).each
-    if each is None or node.status not in ("open", "cancelling"):
+    if node.status not in ("open", "cancelling"):
         return
-    allowed = each.tolerate if each.tolerate_share is None else int(each.tolerate_share * node.count)
-    under_way = sum(
-        flow.is_under_way(turn.node(f"{owner}[{n}]")) for n in range(node.count)
-    ) if node.bad > allowed or turn.run.closing else node.count - node.done  # fmt: skip
+    allowed = _allowed(turn, owner)
     if node.bad > allowed or turn.run.closing:
-        if under_way:
-            if node.bad == allowed + 1 and not turn.run.closing:
-                closing.stop_repeated(turn, owner, "too many items failed")
-            return
-        flow.conclude(turn, owner, _why(turn, owner))
-        return
-    if node.done == node.count:
+        if node.begun == node.done:
+            flow.conclude(turn, owner, _why(turn, owner))
+        elif node.bad == allowed + 1 and not turn.run.closing:
+            closing.stop_repeated(turn, owner, "too many items failed")
+    elif node.done == node.count:
         flow.conclude(turn, owner, gathered(turn.run, owner, node.count), Facts(collected=node.count))
-        return
-    if each.concurrency is not None:
-        following = node.done + each.concurrency - 1
-        if following < node.count:
-            turn.later(_begin_item, turn, owner, following)
+    else:
+        turn.later(_fill, turn, owner)
 
 
 def _why(turn: Turn, owner: str) -> StepError:

@@ -8,12 +8,12 @@ from typing import Any
 import msgspec
 
 from actors.core.outputs import Cancel, Effect, Outcome, Schedule, Tell, TellRefused
-from actors.workflows.engine import closing, flow
+from actors.workflows.engine import closing, flow, parts
 from actors.workflows.engine.turn import Facts, Turn
 from actors.workflows.expressions import ExpressionError
 from actors.workflows.fold import SLOT, next_in_line
 from actors.workflows.messages import RunEnded, StartWorkflow, StepDue
-from actors.workflows.places import in_plan, repeats
+from actors.workflows.places import in_plan, part_of, repeats
 from actors.workflows.plan import Retry, Step, TaskAction, WorkflowAction
 from actors.workflows.state import ENDED
 from actors.workflows.tasks import TaskCall, TaskResult, effect_kind
@@ -85,6 +85,9 @@ def child_of(address: str, place: str) -> str:
 
 def child_ended(turn: Turn, message: RunEnded) -> None:
     """A child run told how it ended."""
+    if part_of(message.ref) is not None:
+        parts.ended(turn, message)
+        return
     place = message.ref
     node = turn.node(place)
     turn.emit(ChildEnded(place, node.ref, turn.now, message.status, message.outputs, message.error, message.usage))
