@@ -60,7 +60,7 @@ def check_type(name: str) -> str:
     return name
 
 
-@lru_cache(maxsize=100_000)
+@lru_cache(maxsize=16_384)
 def partition_of(tenant: str, address: str) -> int:
     """The partition (0 … PARTITIONS - 1) that owns an address: CRC-32 of `tenant/kind/id` modulo PARTITIONS."""
     return crc32(f"{tenant}/{address}".encode()) % PARTITIONS
