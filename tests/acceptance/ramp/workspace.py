@@ -12,6 +12,7 @@ from msgspec import Struct
 from actors import Attempt, Effect, EffectKind, Kind, Message, Outcome, Plugin, Tell
 
 PLACE = Path(os.environ["THESPIS_RAMP"])
+TAKES = 0.02
 
 
 class Start(Struct, frozen=True):
@@ -63,7 +64,7 @@ async def slow(request: Request, attempt: Attempt) -> Any:
         os.write(descriptor, f"{attempt.effect}\n".encode())
     finally:
         os.close(descriptor)
-    await asyncio.sleep(0.02)
+    await asyncio.sleep(TAKES)
 
 
 plugin = Plugin(
