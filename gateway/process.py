@@ -33,6 +33,7 @@ import msgspec
 import uvloop
 
 from actors.core.hand import Hand
+from actors.core.history import history
 from actors.core.host import Host
 from actors.core.kind import Plugin
 from events.envelope import Event
@@ -44,9 +45,11 @@ from gateway.http.door import Check, Door
 from gateway.http.heads import Heads
 from gateway.http.metrics import Sample
 from gateway.http.serve import Server
+from gateway.keeping import Keeper
 from gateway.lags import consumers
 from gateway.settings import Settings, from_environment
 from gateway.singletons import Info, Singletons
+from gateway.vault import ERASED, People, Vault, open_vault
 from infra.nats.asks import Asks
 from infra.nats.bus import NatsBus
 from infra.nats.client import Client
@@ -61,6 +64,7 @@ from infra.postgres.migrate import migrate
 from infra.postgres.projections import open_read_models
 from infra.postgres.store import open_store
 from infra.postgres.tokens import PostgresTokens
+from infra.vault.source import OpenedSource
 from projections import PROJECTIONS, Chronicle, Projector
 
 log = logging.getLogger("thespis.process")
@@ -124,6 +128,7 @@ async def running(options: Options) -> AsyncGenerator[Server]:
         await migrate(options.database_url)
         store = await stack.enter_async_context(open_store(options.database_url, migrated=True))
         source, models = await stack.enter_async_context(open_read_models(options.database_url))
+        vault = await stack.enter_async_context(open_vault(options.database_url, options.plugin, options.data))
         links = Links(options.database_url, "tokens", 2, 30.0)
         stack.push_async_callback(links.close)
         connection = await connect(options.nats_url, name="thespis-host")
@@ -141,7 +146,8 @@ async def running(options: Options) -> AsyncGenerator[Server]:
                 await store.leave(previous)
         projections = [*PROJECTIONS, *options.plugin.projections]
         info = Info(os.getpid(), socket.gethostname(), {p.name: p.version for p in projections})
-        host = Host(store, options.plugin, host_id=host_id, hand=hand, info=msgspec.json.encode(info))
+        ring = vault.ring if vault else None
+        host = Host(store, options.plugin, host_id=host_id, hand=hand, info=msgspec.json.encode(info), keyring=ring)
         client = Client(bus, host)
         relay_connection = connection
         if options.nats_relay_url != options.nats_url:
@@ -150,9 +156,11 @@ async def running(options: Options) -> AsyncGenerator[Server]:
         retention = Retention(replicas=options.settings.nats_replicas)
         relay = Relay(relay_connection, store, retention=retention)
         chronicle = Chronicle(store, lambda append: _written(host, append))
-        projector = Projector(projections, source, models, chronicle=chronicle, keep=options.settings.keep_builds)
+        reading = OpenedSource(source, vault.ring, vault.types) if vault else source
+        projector = Projector(projections, reading, models, chronicle=chronicle, keep=options.settings.keep_builds)
         heads = await stack.enter_async_context(Heads(store.head, options.settings.poll))
         singletons = Singletons(host, relay, projector)
+        keeper = Keeper(store, lambda: host.owned, options.settings.horizon_days)
 
         def heard(head: int) -> None:
             host.doorbell(head)
@@ -175,12 +183,16 @@ async def running(options: Options) -> AsyncGenerator[Server]:
         host.listeners.append(committed)
         host.effects.late = partial(_late, client)
 
-        def given() -> None:
-            with contextlib.suppress(ThespisError):
-                bus.send(COMINGS, b"")
+        host.handover.listeners.append(partial(_ring, bus, COMINGS))
 
-        host.handover.listeners.append(given)
-
+        people = None
+        if vault is not None:
+            people = People(vault, vault.eraser(host, projector, models, partial(_ring, bus, ERASED)))
+            await people.eraser.reapply()
+            vault.ring.erased.append(lambda erasure: host.personal.erased(erasure.tenant, erasure.streams))
+            await _start(stack, vault.ring.start, vault.ring.stop)
+            erased = await bus.listen(ERASED, partial(_wake, vault))
+            stack.push_async_callback(erased.stop)
         door = Door(
             client=client,
             store=store,
@@ -190,8 +202,10 @@ async def running(options: Options) -> AsyncGenerator[Server]:
             registry=host.registry,
             heads=heads,
             kinds=host.kinds,
+            history=partial(history, host),
             checks=lambda: _checks(host, connection),
             samples=lambda: _samples(host, relay),
+            subjects=people,
             consumers=lambda: consumers(host, relay, singletons.relaying, connection),
         )
         server = Server(door, options.settings)
@@ -203,9 +217,12 @@ async def running(options: Options) -> AsyncGenerator[Server]:
         comings = await bus.listen(COMINGS, lambda _message: host.ownership.hurry())
         stack.push_async_callback(comings.stop)
         await _start(stack, singletons.start, singletons.stop)
+        await _start(stack, keeper.start, keeper.stop)
         await _start(stack, server.start, server.stop)
         await _start(stack, host.start, host.stop)
         bus.send(COMINGS, b"")
+        if people is not None:
+            await _start(stack, people.eraser.resume, people.eraser.stop)
         await _start(stack, asks.start, asks.stop)
         await _start(stack, ingress.start, ingress.stop)
         await _start(stack, spool.start, spool.stop)
@@ -259,6 +276,15 @@ async def _start(
 ) -> None:
     stack.push_async_callback(stop)
     await start()
+
+
+def _ring(bus: NatsBus, subject: str) -> None:
+    with contextlib.suppress(ThespisError):
+        bus.send(subject, b"")
+
+
+def _wake(vault: Vault, _message: object) -> None:
+    vault.ring.wake()
 
 
 async def _written(host: Host, append: Append) -> Verdict:

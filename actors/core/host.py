@@ -30,7 +30,7 @@ from actors.core.personal import Personal
 from actors.core.port import ActorView, Done
 from actors.core.router import Router
 from actors.core.run_queue import RunQueue
-from actors.core.sealing import Sealing
+from actors.core.sealing import Sealing, personal_types
 from actors.core.sources import Sources
 from actors.core.supervision import Supervision, parked
 from actors.core.timers import Timers
@@ -59,7 +59,7 @@ from events.store import (
     Mail,
     Status,
 )
-from events.subjects import Keyring, plan_of
+from events.subjects import Keyring
 from events.system import SYSTEM_EVENTS
 
 log = logging.getLogger("thespis.host")
@@ -172,8 +172,7 @@ class Host:
         self.routers = [Router(self, kind) for kind in self.kinds.values() if kind.subscribes]
 
     def _sealing(self, plugin: Plugin, keyring: Keyring | None) -> Sealing | None:
-        names = set(self.registry.plans).union(*(kind.messages.plans for kind in self.kinds.values()))
-        marked = names | {k.name for k in plugin.effects if plan_of(k.request) or plan_of(k.result)}
+        marked = personal_types(plugin)
         if not marked:
             return None
         if keyring is None:
@@ -181,7 +180,7 @@ class Host:
                 f"{', '.join(sorted(marked))}: there are personal fields, and no keys to seal them with",
                 hint="give the host a data directory (--data), or THESPIS_MASTER_KEY_FILE and THESPIS_ERASURES_FILE",
             )
-        return Sealing(keyring, self.registry, names)
+        return Sealing(keyring, self.registry, marked)
 
     # -- life
 

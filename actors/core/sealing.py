@@ -6,13 +6,14 @@ Only hosts with marked types have a `Sealing`; for all others none of this runs.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from actors.core.cell import Cell, Work
 from actors.core.fold import Folded, Open, fold, restore
-from actors.core.kind import Kind
+from actors.core.kind import Kind, Plugin
 from actors.core.outputs import Ask, Effect, Reply, Schedule, Tell
 from events.envelope import Event, Message, Raw
 from events.errors import InvalidData, Refused
@@ -113,6 +114,13 @@ class Sealing:
         return open
 
 
+def personal_types(plugin: Plugin) -> set[str]:
+    """The names of all types and effects of a plugin that have personal fields."""
+    names = set(Registry(plugin.events).plans)
+    names.update(*(kind.events.plans for kind in plugin.kinds), *(kind.messages.plans for kind in plugin.kinds))
+    return names | {kind.name for kind in plugin.effects if plan_of(kind.request) or plan_of(kind.result)}
+
+
 def _keep(message: Message, body: bytes) -> None:
     """Let a message be kept like this. Its digest must not tell what is sealed."""
     _set(message, "body", body)
@@ -137,7 +145,7 @@ async def refolded(sealing: Sealing | None, kind: Kind, folded: Folded, events: 
     open = sealing.opener(events[0].tenant, where.__getitem__)
     opened: list[tuple[int, str, int, bytes]] = []
     for version, type, schema, data in rows:
-        opened.append((version, type, schema, await _again(sealing, [], lambda: open(version, type, data))))  # noqa: B023
+        opened.append((version, type, schema, await _again(sealing, [], partial(open, version, type, data))))
     return fold(kind, folded, opened)
 
 

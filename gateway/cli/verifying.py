@@ -12,7 +12,8 @@ from typing import Final
 import msgspec
 
 from actors import Kind
-from actors.core.fold import Folded, begin, fold, state_hash
+from actors.core.fold import Folded, begin, state_hash
+from actors.core.sealing import Sealing, refolded
 from events.address import DEFAULT_TENANT, FOREIGN, split
 from events.chain import GENESIS, link
 from events.envelope import Event
@@ -63,23 +64,25 @@ async def verify(
     tenant: str | None = None,
     stream: str | None = None,
     all: bool = False,
+    sealing: Sealing | None = None,
     advance: Callable[[int], None] = lambda _events: None,
 ) -> Verified:
     """Refold every stream (or one) and hold it against the remembered state hashes, and its events' hash chain.
 
     Stops at the first divergence in order of (tenant, stream), unless `all` are wanted. `advance` gets the number of
-    events looked at since its last call. Raises NotFound for a stream that is not there, StoreUnavailable.
+    events looked at since its last call; `sealing` opens personal fields. Raises NotFound for a stream that is not
+    there, StoreUnavailable.
     """
     result = Verified()
     together: list[tuple[str, str]] = []
     async for where in _streams(store, tenant, stream):
         together.append(where)
         if len(together) == TOGETHER:
-            await _some(store, kinds, together, result, advance)
+            await _some(store, kinds, together, result, sealing, advance)
             together = []
             if result.divergences and not all:
                 break
-    await _some(store, kinds, together, result, advance)
+    await _some(store, kinds, together, result, sealing, advance)
     if not all:
         del result.divergences[1:]
     return result
@@ -100,10 +103,11 @@ async def _some(
     kinds: Mapping[str, Kind],
     together: list[tuple[str, str]],
     result: Verified,
+    sealing: Sealing | None,
     advance: Callable[[int], None],
 ) -> None:
     """Verify some streams at once."""
-    for one in await asyncio.gather(*(_one(store, kinds, *where, advance) for where in together)):
+    for one in await asyncio.gather(*(_one(store, kinds, *where, sealing, advance) for where in together)):
         result.streams += 1
         result.events += one.events
         result.hashes += one.hashes
@@ -113,7 +117,12 @@ async def _some(
 
 
 async def _one(
-    store: EventStore, kinds: Mapping[str, Kind], tenant: str, stream: str, advance: Callable[[int], None]
+    store: EventStore,
+    kinds: Mapping[str, Kind],
+    tenant: str,
+    stream: str,
+    sealing: Sealing | None,
+    advance: Callable[[int], None],
 ) -> Verified:
     kind = kinds.get(split(stream)[0])
     result = Verified()
@@ -126,7 +135,7 @@ async def _one(
         events = await store.read_stream(tenant, stream, version, limit=PAGE)
         wrong = _unchained(events, version, previous)
         if wrong is None and kind is not None and folded is not None:
-            wrong = _unequal(kind, folded, events, remembered, result)
+            wrong = await _unequal(kind, folded, events, remembered, result, sealing)
         if wrong is not None:
             result.divergences.append(msgspec.structs.replace(wrong, tenant=tenant, stream=stream))
             return result
@@ -155,13 +164,18 @@ def _unchained(events: list[Event], version: int, previous: bytes) -> Divergence
     return None
 
 
-def _unequal(
-    kind: Kind, folded: Folded, events: list[Event], remembered: Mapping[int, StateHash], result: Verified
+async def _unequal(
+    kind: Kind,
+    folded: Folded,
+    events: list[Event],
+    remembered: Mapping[int, StateHash],
+    result: Verified,
+    sealing: Sealing | None,
 ) -> Divergence | None:
     for event in events:
         version = event.version
         try:
-            fold(kind, folded, [(version, event.type, event.schema, event.data)])
+            await refolded(sealing, kind, folded, [event])
             known = remembered.get(version)
             found = state_hash(folded.state) if known else b""
         except Exception as error:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import msgspec
 
 from actors import Kind
+from actors.core.history import Step
 from actors.core.port import ActorView
 from events.envelope import Answer, Message
+from events.errors import Unserved
 from events.registry import Registry
 from events.store import EventStore
 from events.tokens import TokenStore
 from gateway.http.heads import Heads
 from gateway.http.metrics import Metrics, Sample
+from gateway.http.subjects_port import Subjects
 from projections.core.parking import Outcome
 from projections.core.port import Build, Page, ParkedKey, ReadModelStore, Switch
 from projections.core.projector import Status
@@ -121,8 +124,17 @@ class Check(msgspec.Struct, frozen=True):
     detail: str = ""
 
 
+History = Callable[[str, str, int, int | None], AsyncGenerator[Step]]
+"""(tenant, address, first version, last version or None)"""
+
+
 async def _no_checks() -> Mapping[str, Check]:
     return {}
+
+
+async def _no_history(tenant: str, address: str, first: int, last: int | None) -> AsyncGenerator[Step]:
+    raise Unserved(f"nobody here folds {address}")
+    yield  # what makes it a generator
 
 
 def _no_samples() -> Iterable[Sample]:
@@ -151,7 +163,11 @@ class Door:
     heads: Heads
     kinds: Mapping[str, Kind] = field(default_factory=dict[str, Kind])
     """The actor kinds that run here."""
+    history: History = _no_history
+    """An actor's versions in order, each with the state after it."""
     checks: Callable[[], Awaitable[Mapping[str, Check]]] = _no_checks
     samples: Callable[[], Iterable[Sample]] = _no_samples
     consumers: Callable[[], Awaitable[Sequence[Consumer]]] = _no_consumers
+    subjects: Subjects | None = None
+    """None when no type has personal fields."""
     metrics: Metrics = field(default_factory=Metrics)

@@ -13,6 +13,13 @@ ADMIN: Final = "postgres"
 USER: Final = "thespis"
 """The role and the database we use. Not a superuser, as with a Postgres somebody else runs."""
 
+ERASING: Final = (
+    "ALTER SYSTEM ON PARAMETER wal_recycle",
+    "EXECUTE ON FUNCTION pg_catalog.pg_switch_wal()",
+    "EXECUTE ON FUNCTION pg_catalog.pg_reload_conf()",
+)
+"""What it takes to remove the write-ahead log of rows that were erased."""
+
 _BROKEN = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
@@ -49,6 +56,8 @@ async def _furnish(address: Callable[[str, str], str], password: str) -> None:
         template = await _connect(address(ADMIN, "template1"))
         try:  # only a superuser may add it; every database made from here on has it
             await template.execute("CREATE EXTENSION IF NOT EXISTS vector")
+            for right in ERASING:
+                await template.execute(f"GRANT {right} TO {USER}")
         finally:
             await template.close()
         if not await admin.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", USER):

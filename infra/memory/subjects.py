@@ -110,6 +110,10 @@ class MemoryKeys:
         """See `KeyStore.finish`."""
         self.receipts.setdefault(number, receipt)
 
+    async def receipt(self, number: int) -> bytes | None:
+        """See `KeyStore.receipt`."""
+        return self.receipts.get(number)
+
     async def scrub(self) -> list[str]:
         """See `KeyStore.scrub`: nothing is left behind."""
         return []

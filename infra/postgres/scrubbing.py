@@ -16,12 +16,18 @@ _REWRITTEN: Final = (
 )
 """Tables whose dead rows may hold what was erased: values of dropped columns, wrapped keys, states."""
 _SEGMENTS: Final = 128
-_AHEAD: Final = "select count(*) from pg_ls_waldir() w where w.name > pg_walfile_name(pg_current_wal_lsn()) and w.name ~ '^[0-9A-F]{24}$'"
+_AHEAD: Final = """
+select count(*) from pg_ls_waldir() w
+ where w.name > pg_walfile_name(pg_current_wal_lsn()) and w.name ~ '^[0-9A-F]{24}$'"""
+_OWNER: Final = """
+select pg_has_role(d.datdba, 'usage') from pg_database d where d.datname = current_database()"""
 
 
 async def scrub(connection: Connection) -> list[str]:
     """Write the tables anew and let go of the write-ahead log so far; returns what was not possible, in words."""
     left: list[str] = []
+    if not await connection.fetchval(_OWNER):
+        left.append("statistics of columns stay on the disk until pg_statistic is vacuumed by the database's owner")
     for table in _REWRITTEN:
         try:
             await connection.execute(f"vacuum full {table}")

@@ -160,6 +160,12 @@ class PostgresKeys:
         """See `KeyStore.finish`."""
         await self._links.run(lambda c: c.execute(_FINISH, number, receipt))
 
+    async def receipt(self, number: int) -> bytes | None:
+        """See `KeyStore.receipt`."""
+        return await self._links.run(
+            lambda c: c.fetchval("select receipt from thespis.erasures where number = $1", number)
+        )
+
     async def scrub(self) -> list[str]:
         """See `KeyStore.scrub`."""
         return await self._links.run(scrub)

@@ -95,6 +95,10 @@ class KeyStore(Protocol):
         """The erasure is complete."""
         ...
 
+    async def receipt(self, number: int) -> bytes | None:
+        """The receipt of an erasure that is complete."""
+        ...
+
     async def scrub(self) -> list[str]:
         """Remove what deleted rows leave behind on the disk; returns what was not possible, in words."""
         ...

@@ -11,8 +11,8 @@ from actors import Reply, testing
 from events import Erased
 from events.errors import NotFound
 from infra.memory.system import System, run_system
-from tests.erasure import people
-from tests.erasure.people import Greet, Line, Look, Register, Registered, Seen, book, plugin
+from tests.erasure.workspace import people
+from tests.erasure.workspace.people import Greet, Line, Look, Register, Registered, Seen, book, plugin
 
 PLANTED = "ada@example.org"
 NOTE = "likes tea"

@@ -94,14 +94,16 @@ def _replay(
 
 def _verify(address: str | None, all: bool, workspaces: tuple[str, ...], output: str, data: str | None) -> None:
     import asyncio
+    from pathlib import Path
 
     from actors.feed import feed
-    from gateway.cli.find import database, workspace_of
+    from gateway.cli.find import DEFAULT_DATA, database, workspace_of
     from gateway.cli.progress import progress
     from gateway.cli.showing import show_verified
     from gateway.cli.verifying import Verified, verify
     from gateway.direct import open_log
     from gateway.problems import FAILED
+    from gateway.vault import open_sealing
     from gateway.workspace import gather
 
     place = database(data)
@@ -109,10 +111,14 @@ def _verify(address: str | None, all: bool, workspaces: tuple[str, ...], output:
     kinds = {feed.name: feed, **{kind.name: kind for kind in plugin.kinds}}
 
     async def run() -> Verified:
-        async with open_log(place.database_url) as store:
+        where = Path(place.data or data or DEFAULT_DATA)
+        async with (
+            open_log(place.database_url) as store,
+            open_sealing(place.database_url, plugin, where) as sealing,
+        ):
             head = await store.head()
             with progress("verifying", "events", None if address else head) as advance:
-                return await verify(store, kinds, stream=address, all=all, advance=advance)
+                return await verify(store, kinds, stream=address, all=all, sealing=sealing, advance=advance)
 
     result = asyncio.run(run())
     show_verified(result, output)
