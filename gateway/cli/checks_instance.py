@@ -55,6 +55,33 @@ async def postgres(patient: Patient) -> Finding:
     return Finding("postgres", "ok", detail)
 
 
+NEWEST: Final = 50_000
+"""Events of the log that are verified here; `thespis log verify` looks at all of it."""
+
+
+async def log(patient: Patient) -> Finding:
+    """The newest part of the log is whole."""
+    url = os.environ.get("DATABASE_URL") or (patient.place.database_url if patient.place else "")
+    if not url:
+        return _skipped("log", patient)
+    from gateway.direct import open_audit
+    from gateway.proof.verifying import verify
+
+    looked = 0
+
+    def advance(events: int) -> None:
+        nonlocal looked
+        looked += events
+
+    async with open_audit(url) as audit:
+        checks = await verify(audit, advance, last=NEWEST)
+    wrong = [check for check in checks if not check.passed]
+    if wrong:
+        detail = "; ".join(f"not true: {check.statement} ({check.count:,} times, {check.faults[0]})" for check in wrong)
+        return Finding("log", "failed", detail, f"{wrong[0].way_out}; `thespis log verify` looks at all of it")
+    return Finding("log", "ok", f"the newest {looked:,} events are whole; `thespis log verify` looks at all of it")
+
+
 async def nats(patient: Patient) -> Finding:
     """The bus answers, and has JetStream."""
     url = os.environ.get("NATS_URL") or (patient.place.nats_url if patient.place else "")
@@ -112,6 +139,24 @@ async def projections(patient: Patient) -> Finding:
     return Finding("projections", "ok", f"{len(found)} up to date")
 
 
+async def consumers(patient: Patient) -> Finding:
+    """Whoever reads the log or the bus in order keeps up."""
+    if patient.place is None:
+        return _skipped("consumers", patient)
+    async with Api(patient.place, timeout=10) as api:
+        found: list[dict[str, Any]] = (await api.get("/v1/consumers"))["consumers"]
+    late = [item for item in found if (item.get("lag") or 0) > LAG]
+    if late:
+        some = ", ".join(f"{item['name']} {item['lag']:,}{_note(item)}" for item in late)
+        way = "wait; if it grows, look at the log of the host that runs it, and at `thespis projections list`"
+        return Finding("consumers", "warning", f"behind by so many events: {some}", way)
+    return Finding("consumers", "ok", f"{len(found)} keep up")
+
+
+def _note(item: dict[str, Any]) -> str:
+    return f" ({item['detail']})" if item.get("detail") else ""
+
+
 async def inbox(patient: Patient) -> Finding:
     """Nothing waits for a person."""
     if patient.place is None:
@@ -127,4 +172,4 @@ async def inbox(patient: Patient) -> Finding:
     return Finding("inbox", "ok", "nothing waits for a person")
 
 
-INSTANCE: Final[list[Check]] = [instance, postgres, nats, relay, projections, inbox]
+INSTANCE: Final[list[Check]] = [instance, postgres, log, nats, relay, projections, consumers, inbox]

@@ -29,7 +29,7 @@ async def verify(audit: Audit, advance: _Advance, *, last: int | None = None, wi
     """
     after = 0 if last is None else max(await audit.head() - last, 0)
     proof = LogProof(window, await audit.epochs(), after)
-    rules = asyncio.create_task(_rules(audit) if last is None else _none())
+    rules = asyncio.create_task(_rules(audit, await audit.archived()) if last is None else _none())
     try:
         async for events in _pages(audit, after, min(PAGE, window)):
             wanted = proof.needs(events)
@@ -61,10 +61,10 @@ async def _none() -> list[Check]:
     return []
 
 
-async def _rules(audit: Audit) -> list[Check]:
+async def _rules(audit: Audit, after: int) -> list[Check]:
     checks: list[Check] = []
     for rule in RULES:
-        over, faults, count = await audit.try_rule(rule, 0)
+        over, faults, count = await audit.try_rule(rule, after)
         checks.append(Check(rule.statement, over, faults, count, rule.meaning, rule.way_out))
     over, faults, count = await audit.misplaced()
     checks.append(

@@ -56,6 +56,10 @@ class Audit:
         """The last position of the snapshot."""
         return await self._ask(reading.head(self._events))
 
+    async def archived(self) -> int:
+        """The position up to which events may stand in the archive; 0: it is empty."""
+        return await self._ask(self._events.fetchval("select coalesce(max(last), 0) from thespis.archive"))
+
     async def page(self, after: int, limit: int) -> list[Event]:
         """The next events."""
         return await self._ask(reading.page(self._events, after, limit, None))
@@ -84,6 +88,8 @@ class Audit:
         over: str = await self._ask(self._rows.fetchval(f"select ({rule.over}) where $1::bigint >= 0", after)) or ""
         query = f"select what, count(*) over () from ({rule.faults}) f where $1::bigint >= 0 limit {SHOWN}"
         rows: list[Any] = await self._ask(self._rows.fetch(query, after))
+        if after and "$1" in rule.faults:
+            over += f", not against events up to position {after:,}, which are archived"
         return over, [row[0] for row in rows], rows[0][1] if rows else 0
 
     async def misplaced(self) -> tuple[str, list[str], int]:

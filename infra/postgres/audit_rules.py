@@ -1,7 +1,7 @@
 """What must hold between the rows beside the log and the log itself: each rule is one query for where it does not.
 
-$1 is the position beyond which events stand in `thespis.events`; older ones may be elsewhere, and are not looked for.
-A rule that needs the message log says nothing about events from before the oldest message that is remembered.
+$1 is the position beyond which all events stand in `thespis.events`; older ones may be in the archive, and are not
+looked for. A rule that needs the message log says nothing of what was handled before the horizon of `EventStore.prune`.
 """
 
 from __future__ import annotations
@@ -33,12 +33,9 @@ _TOLD: Final = f"""told as (
    union all
   select id, tenant, stream, type, sender, causation, 'waiting'
     from thespis.mailbox where sender ~ {_SENDER} and sender !~ '^(host|system)/')"""
-# What is older than the oldest message was perhaps let go with its messages. 0: nothing ever was.
+# What was handled before this may be forgotten.
 _HORIZON: Final = """horizon as materialized (
-  select case when e.recorded_at <= m.since then m.since else 0 end as since
-    from (select coalesce(min(recorded_at) - 1, 9223372036854775807) as since from thespis.messages
-           where outcome <> 'expired') m
-    left join (select recorded_at from thespis.events where epoch > 0 order by position limit 1) e on true)"""
+  select coalesce((select messages from thespis.horizon limit 1), 0) as since)"""
 _REMEMBERED: Final = f"""
 with {_HORIZON} select case when since = 0 then '' else ', remembered since '
   || to_char(to_timestamp(since / 1e6) at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC' end from horizon"""
@@ -205,9 +202,9 @@ SHORTCUTS: Final = Rule(
 select w.what || ' of ' || w.stream || ' is of version ' || w.version || ', which is not in the log' as what from (
   select 'a snapshot' as what, tenant, stream, version from thespis.snapshots
    union all select 'a state hash', tenant, stream, version from thespis.state_hashes) w
- where version > 0 and $1 = 0
+ where version > 0
    and not exists (select from thespis.events e
-                    where e.tenant = w.tenant and e.stream = w.stream and e.version = w.version)
+                    where e.tenant = w.tenant and e.stream = w.stream and e.version >= w.version)
    and not exists (select from thespis.forks f
                     where f.tenant = w.tenant and f.stream = w.stream and f.version >= w.version)""",
     meaning="events the actor once had are gone, or the row belongs to another log",

@@ -12,6 +12,7 @@ import pytest
 
 from gateway.proof import Check
 from gateway.proof.verifying import verify
+from infra.postgres import open_store
 from infra.postgres.audit import open_audit
 from infra.postgres.connection import Connection, connect
 from tests.cli.lived import live
@@ -75,6 +76,21 @@ def test_a_log_somebody_lived_in_is_clean(lived: str, window: int, last: int | N
     checks = asyncio.run(look(lived, window, last))
     assert failed(checks) == {}
     assert len(checks) == (17 if last is None else 7)
+
+
+def test_a_log_that_forgot_and_moved_its_past_is_clean(copy: str) -> None:
+    async def forget() -> None:
+        async with open_store(copy, migrated=True) as store:
+            head = await store.head()
+            newest = (await store.read(head - 1, 1))[0]
+            await store.prune(newest.recorded_at)
+            assert await store.archive(head - 5, fewest=1) > 5
+
+    asyncio.run(forget())
+    checks = {check.statement: check for check in asyncio.run(look(copy))}
+    assert failed(list(checks.values())) == {}
+    assert "remembered since" in checks[DECIDED].over
+    assert "which are archived" in checks[SENT].over
 
 
 POSITIONS, VERSIONS, CHAINS, IDS, CAUSES, ORDER, EPOCHS = (
