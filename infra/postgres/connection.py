@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
@@ -74,15 +76,30 @@ class Connection(Protocol):
 async def connect(dsn: str, name: str, timeout: float | None = None) -> Connection:
     """A new connection. A command that gets no answer for `timeout` seconds fails. Raises what the driver raises."""
     driver: Any = asyncpg  # which has no types
-    return await driver.connect(
+    connection = await driver.connect(
         dsn,
         timeout=CONNECT_TIMEOUT,
         command_timeout=timeout,
         max_cached_statement_lifetime=0,
         server_settings={"application_name": f"thespis {name}"},
     )
+    _keep_alive(connection._transport.get_extra_info("socket").fileno())
+    return connection
 
 
+def _keep_alive(descriptor: int) -> None:
+    """Have the kernel ask whether the other machine is still there: it may be gone without having said so."""
+    with socket.socket(fileno=os.dup(descriptor)) as same:
+        if same.family == socket.AF_UNIX:
+            return
+        same.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in _KEEP_ALIVE.items():
+            if (option := getattr(socket, name, None)) is not None:
+                same.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+_KEEP_ALIVE: Final = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 11_000}
+"""Seconds until it is asked, between questions, how many; milliseconds until what was sent must have arrived."""
 CONNECT_TIMEOUT: Final = 10
 """Seconds."""
 GRACE: Final = 2.0
