@@ -41,6 +41,7 @@ class Settings:
 
     page: int = _setting(100, "rows of a page, unless `limit` says otherwise")
     max_page: int = _setting(1000, "most rows of a page")
+    horizon_days: float = _setting(30.0, "how long handled messages are kept; an older key is refused; 0: for ever")
     keep_builds: float = _setting(3600.0, "how long the build before is kept up to date after a projection's switch")
     max_scan: int = _setting(20_000, "most events one filtered request reads from the log before it answers in part")
 

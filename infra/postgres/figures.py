@@ -9,7 +9,7 @@ from infra.postgres import reading
 from infra.postgres.connection import Connection
 
 _ARCHIVED: Final = "select coalesce(sum(events), 0)::bigint, coalesce(max(last), 0) from thespis.archive"
-_HORIZON: Final = "select messages from thespis.horizon"
+_HORIZON: Final = "select coalesce(max(messages), 0) from thespis.horizon"
 _TABLES: Final = """
 select c.relname, greatest(c.reltuples, 0)::bigint, pg_total_relation_size(c.oid)
   from pg_class c where c.relnamespace = 'thespis'::regnamespace and c.relkind = 'r'

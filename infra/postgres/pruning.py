@@ -18,7 +18,9 @@ _ROWS: Final = 2000
 _BLOBS: Final = 100
 """Streams looked at, rows taken, and bodies dropped in one transaction, at most."""
 
-_HORIZON: Final = "update thespis.horizon set messages = greatest(messages, $1)"
+_HORIZON: Final = """
+insert into thespis.horizon as h (messages) values ($1)
+    on conflict (one) do update set messages = greatest(h.messages, excluded.messages)"""
 _NEXT: Final = """
 with recursive s as (
   (select m.tenant, m.stream, 1 as n from thespis.{table} m

@@ -26,7 +26,6 @@ create table thespis.horizon (
   one      boolean not null primary key default true check (one),
   messages bigint  not null
 );
-insert into thespis.horizon (messages) values (0);
 
 -- Delete those of the bodies that nothing refers to. Under the lock of the log: nobody is about to refer to one.
 create function thespis.drop_blobs(hashes bytea[]) returns bigint language plpgsql volatile as $$
