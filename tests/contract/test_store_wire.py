@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
@@ -12,6 +13,7 @@ from events.errors import OutcomeUnknown
 from events.store import Status
 from gateway.torture.faults_wire import How, Strike, Wire, wire
 from infra.postgres import PostgresStore, open_store
+from infra.postgres.connection import connect
 from tests.contract.store_harness import write
 
 
@@ -89,3 +91,13 @@ async def test_a_host_that_stops_between_two_statements_of_a_transaction_does_no
     with pytest.raises(OutcomeUnknown):
         await twice
     assert not await near.read_stream("default", "account/1")
+
+
+async def test_the_kernel_is_asked_whether_the_other_machine_is_still_there(postgres_url: str) -> None:
+    connection = await connect(postgres_url, "test")
+    try:
+        found = connection._transport.get_extra_info("socket")
+        assert found.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert found.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 5
+    finally:
+        await connection.close(timeout=2.0)
