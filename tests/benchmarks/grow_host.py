@@ -32,7 +32,7 @@ AT_ONCE = 256
 PENDING = 1_000_000
 PER_SECOND = 1_000
 DUE_SECONDS = 20
-AHEAD = 5.0
+AHEAD = 15.0
 
 _TIMERS = """
 insert into thespis.timers

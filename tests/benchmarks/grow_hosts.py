@@ -41,14 +41,14 @@ async def another(servers: Any, database: str) -> AsyncGenerator[None]:
 
 
 async def shared(connection: Any, hosts: int) -> None:
-    """Wait until that many hosts own all partitions among them, evenly."""
+    """Wait until that many hosts own all partitions among them, and nothing moved for a second."""
+    before: list[Any] = []
     while True:
-        counts = [
-            row[0] for row in await connection.fetch("select count(owner) from thespis.partitions group by owner")
-        ]
-        if len(counts) == hosts and sum(counts) == 64 and max(counts) - min(counts) <= 2:
+        owners = await connection.fetch("select partition, owner from thespis.partitions order by partition")
+        if owners == before and len({owner for _, owner in owners}) == hosts and all(owner for _, owner in owners):
             return
-        await asyncio.sleep(0.1)
+        before = owners
+        await asyncio.sleep(1.0)
 
 
 async def hosts(servers: Any, emit: Callable[..., None], *, events: int) -> None:
