@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import Any
 
-from events.store import Append, EffectChange, Status
+from events.store import EXPIRED, Append, EffectChange, Status
 
 Outcome = tuple[Status, int, str | None, Any]
 """Status, position, message, (outcome, position, version, data) of the first answer."""
@@ -18,6 +18,7 @@ class Model:
         self.log: list[tuple[str, int, bytes]] = []
         self.forks: dict[str, tuple[str, int]] = {}
         self.inbox: dict[str, tuple[bytes, str, int, int, bytes | None]] = {}
+        self.guarded: set[str] = set()
         self.mail: dict[tuple[int, int, int], str] = {}
         self.timers: dict[tuple[str, str], tuple[str, int]] = {}
         self.effects: dict[str, tuple[str, str, str, bytes | None, bool]] = {}
@@ -59,7 +60,7 @@ class Model:
             return Status.FENCED, None
         for m in a.handled:
             if m.id in self.inbox:
-                same = self.inbox[m.id][0] == m.digest
+                same = self.inbox[m.id][0] == m.digest or self.inbox[m.id][1] == EXPIRED
                 return (Status.DUPLICATE if same else Status.KEY_REUSED), m.id
         if any((k.partition, k.position, k.ordinal) not in self.mail for k in a.taken):
             return Status.GONE, None
@@ -79,6 +80,16 @@ class Model:
             good = self.version(a.stream) == a.expected
         return (Status.WRITTEN if good else Status.CONFLICT), None
 
+    def forget(self) -> tuple[int, int]:
+        """All old messages: how many are gone, and how many expired."""
+        deleted = [id for id in self.inbox if id in self.guarded]
+        expired = [id for id, row in self.inbox.items() if id not in self.guarded and row[1] != EXPIRED]
+        for id in deleted:
+            del self.inbox[id]
+        for id in expired:
+            self.inbox[id] = (b"", EXPIRED, *self.inbox[id][2:4], None)
+        return len(deleted), len(expired)
+
     def _settled(self, change: EffectChange) -> bool:
         if change.id not in self.effects:
             return True
@@ -96,6 +107,7 @@ class Model:
         self.log += [(a.stream, a.expected + n, e.data) for n, e in enumerate(a.events, 1)]
         for m in a.handled:
             upto = len(a.events) if m.upto is None else m.upto
+            self.guarded = self.guarded | {m.id} if m.guarded else self.guarded - {m.id}
             self.inbox[m.id] = (m.digest, m.outcome, start + upto, a.expected + upto, m.answer)
         for k in a.taken:
             del self.mail[k.partition, k.position, k.ordinal]

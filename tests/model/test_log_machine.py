@@ -108,6 +108,7 @@ class LogMachine(RuleBasedStateMachine):
                 data.draw(st.sampled_from([b"one", b"one", b"two"])),
                 answer=uid().encode(),
                 upto=data.draw(st.sampled_from([None, 0, len(a.events)])),
+                guarded=data.draw(st.booleans()),
             )
             for _ in range(data.draw(st.integers(1, 2)))
         ]
@@ -222,6 +223,19 @@ class LogMachine(RuleBasedStateMachine):
         for n, epoch in self.run(self.adapter.writers[new].claim(f"h{new}", sorted(partitions))).items():
             assert epoch == self.model.epochs[n] + 1
             self.model.epochs[n] = epoch
+
+    @rule(upto=st.integers(0, 60), fewest=st.integers(1, 5))
+    def archive(self, upto: int, fewest: int) -> None:
+        """What is moved is where it was."""
+        self.run(self.adapter.writers[1].archive(upto, fewest=fewest))
+        self.compare()
+
+    @rule()
+    def forget(self) -> None:
+        """Old messages: all of them."""
+        pruned = self.run(self.adapter.writers[1].prune(2**62))
+        assert (pruned.deleted, pruned.expired) == self.model.forget()
+        self.compare()
 
     # -- comparing
     def compare(self) -> None:
