@@ -2,24 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import click
 
 from gateway.cli.arguments import Address
+from gateway.cli.find import place_options
+from gateway.cli.output import fields, output_option
+from gateway.cli.tree import command as thespis_command
 
 
-def message_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorator: ADDRESS MESSAGE [BODY] and `--key`."""
-    for option in (
-        click.option("--key", help="Idempotency key; the same again gets the first answer  [default: a new one]"),
-        click.argument("body", default="{}"),
-        click.argument("message"),
-        click.argument("address", type=Address()),
-    ):
-        function = option(function)
-    return function
+def message_command(verb: str, help: str) -> click.Command:
+    """The command that sends ADDRESS MESSAGE [BODY] with this verb of the interface and prints the answer."""
+
+    @thespis_command(help=help)
+    @click.argument("address", type=Address())
+    @click.argument("message")
+    @click.argument("body", default="{}")
+    @click.option("--key", help="Idempotency key; the same again gets the first answer  [default: a new one]")
+    @click.option(
+        "--timeout", type=click.FloatRange(min=0.001), default=30.0, show_default=True, help="Seconds to wait."
+    )
+    @output_option
+    @place_options
+    def command(
+        address: str,
+        message: str,
+        body: str,
+        key: str | None,
+        timeout: float,
+        output: str,
+        url: str | None,
+        data: str | None,
+    ) -> None:
+        fields(send(verb, address, message, body, key, url, data, timeout), output)
+
+    return command
 
 
 def send(

@@ -19,7 +19,7 @@ COMMANDS: Final[dict[str, dict[str, str]]] = {
     "Use": {
         "publish": "Publish events: one, or a stream of CloudEvents.",
         "ask": "Send a message to an actor and print its answer.",
-        "tell": "Send a message to an actor without waiting for it to be handled.",
+        "tell": "Send a message to an actor and wait for its commit only.",
         "events": "Look at events and their types.",
         "events list": "List events in the order they happened.",
         "events tail": "Follow events as they are committed.",

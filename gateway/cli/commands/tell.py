@@ -2,33 +2,14 @@
 
 from __future__ import annotations
 
-import click
+from gateway.cli.sending import message_command
 
-from gateway.cli.find import place_options
-from gateway.cli.output import fields, output_option
-from gateway.cli.sending import message_options, send
-from gateway.cli.tree import command as thespis_command
-
-
-@thespis_command()
-@message_options
-@click.option("--timeout", type=click.FloatRange(min=0.001), default=30.0, show_default=True, help="Seconds to wait.")
-@output_option
-@place_options
-def command(
-    address: str,
-    message: str,
-    body: str,
-    key: str | None,
-    timeout: float,
-    output: str,
-    url: str | None,
-    data: str | None,
-) -> None:
-    """Leave MESSAGE in the mailbox of the actor ADDRESS; it is handled in its turn.
+command = message_command(
+    "tell",
+    """Send MESSAGE to the actor ADDRESS and wait for its commit only, not for a reply.
 
     BODY is JSON text, @FILE, or - for standard input.
 
     Example: thespis tell account/1 Deposit '{"amount": 5}'
-    """
-    fields(send("tell", address, message, body, key, url, data, timeout), output)
+    """,
+)
