@@ -68,7 +68,15 @@ class WithoutFence(MemoryStore):
 
 
 class WithoutLedger(MemoryStore):
-    """P8: that a call was begun is forgotten when another host takes over."""
+    """P8: that a call was begun is forgotten, when another host takes over and when it begins the call again."""
+
+    async def append(self, batch: Sequence[Append]) -> Appended:
+        for append in batch:
+            for change in append.changes:
+                effect = self._tables.effects.get(change.id)
+                if effect is not None and effect.status == change.status == "started":
+                    self._tables.put_effect(replace(effect, status="requested"))
+        return await super().append(batch)
 
     async def effects(self, partitions: Sequence[int], after: str, limit: int) -> list[Effect]:
         found = await super().effects(partitions, after, limit)

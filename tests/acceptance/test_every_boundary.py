@@ -33,6 +33,25 @@ def test_a_host_may_be_struck_between_two_awaits(fault: str, hosts: int):
         sound(struck(hosts, Strike("step", at, fault)))
 
 
+LATER = ["killed", "frozen", "cut off"]
+
+
+@pytest.mark.parametrize("first", ["stopped", "killed", "frozen"])
+@pytest.mark.parametrize("second", LATER)
+def test_a_host_may_be_struck_while_another_one_goes_and_a_third_takes_over(first: str, second: str):
+    for after in range(1, 400, 67):
+        sound(struck(2, Strike("step", 250, first), Strike("step", 250 + after, second)))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("hosts", HOSTS)
+@pytest.mark.parametrize("first", ["stopped", "killed", "frozen"])
+@pytest.mark.parametrize("second", LATER)
+def test_a_host_may_be_struck_at_every_await_of_a_hand_over_or_takeover(first: str, second: str, hosts: int):
+    for after in range(1, 400):
+        sound(struck(hosts, Strike("step", 250, first), Strike("step", 250 + after, second)))
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("hosts", HOSTS)
 @pytest.mark.parametrize("fault", AT_CALLS)

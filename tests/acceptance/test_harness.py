@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from gateway.torture.figures import DOUBLED, LOST, REORDERED, REPEATED, counted
+from gateway.torture.script import Mixture
 from infra.memory.projections import MemoryReadModels
 from infra.memory.store import MemoryStore
 from tests.acceptance import broken
@@ -14,7 +15,8 @@ from tests.acceptance.ordeal import Ordeal
 from tests.acceptance.shrink import shrink, snippet
 from tests.acceptance.torture import Result, mixed, torture
 
-SEEDS = range(12)
+SEEDS = range(20)
+MIXTURE = Mixture(transfers=10, notes=0.4, calls=0.7, bells=0.3)
 ADAPTERS: list[tuple[type[MemoryStore] | type[MemoryReadModels], str]] = [
     (broken.Forgetful, LOST),
     (broken.WithoutInbox, DOUBLED),
@@ -35,7 +37,7 @@ def broken_by(adapter: type[MemoryStore] | type[MemoryReadModels]) -> Broken:
 def found(adapter: type[MemoryStore] | type[MemoryReadModels], figure: str) -> tuple[Ordeal, Result]:
     """The first ordeal that shows it."""
     for seed in SEEDS:
-        ordeal = replace(mixed(seed, 120, hosts=2, strikes=8), patience=120.0)
+        ordeal = replace(mixed(seed, 120, hosts=2, strikes=8, mixture=MIXTURE), patience=120.0)
         result = torture(ordeal, broken_by(adapter))
         if counted(result.checks)[figure]:
             return ordeal, result
@@ -52,7 +54,7 @@ def test_an_adapter_that_breaks_a_promise_is_found_out(
 
 
 def test_what_others_pass_the_adapters_that_keep_every_promise_pass():
-    assert not torture(mixed(0, 120, hosts=2, strikes=8)).failed
+    assert not torture(mixed(0, 120, hosts=2, strikes=8, mixture=MIXTURE)).failed
 
 
 def short(adapter: type[MemoryStore] | type[MemoryReadModels], figure: str) -> Ordeal:

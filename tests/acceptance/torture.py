@@ -29,6 +29,7 @@ from tests.acceptance.world import Adapters, World
 
 WIDTH = 64
 """Operations under way at the same time."""
+MIXTURE = Mixture(chokes=0.002)
 
 
 class Result(Struct):
@@ -177,13 +178,14 @@ def mixed(
     copies: float = 0.2,
     calls: float = 5.0,
     steps: float = 28.0,
+    mixture: Mixture = MIXTURE,
 ) -> Ordeal:
     """A script with copies, some at once and some at the very end, and strikes of all kinds. `calls` and `steps` are
     about how many there are for each operation."""
     draw = Random(f"ordeal {seed}")
     todo: list[Step] = []
     late: list[Step] = []
-    for step in script(seed, operations, Mixture(chokes=0.002)):
+    for step in script(seed, operations, mixture):
         todo.append(step)
         if draw.random() < copies:
             todo.insert(len(todo) - draw.randrange(min(8, len(todo))), step)
