@@ -12,7 +12,6 @@ from operator import itemgetter
 from typing import Any, Final
 
 from infra.postgres.archive_block import (
-    BLOB,
     FORMAT,
     POSITION,
     SIZE,
@@ -51,7 +50,11 @@ _PLACES: Final = """
 insert into thespis.archive_streams as a (tenant, stream, chunk, places)
 select * from unnest($1::text[], $2::text[], $3::int[], $4::bytea[])
     on conflict (tenant, stream, chunk) do update set places = a.places || excluded.places"""
-_BODIES: Final = "update thespis.blobs set archived = true where sha256 = any($1::bytea[]) and not archived"
+# Marked before, and for good: an append that brings such a body again must not wait for the move.
+_BODIES: Final = """
+update thespis.blobs b set archived = true
+ where not b.archived and b.sha256 = any(array(
+   select e.blob from thespis.events e where e.position > $1 and e.position <= $2 and e.blob is not null))"""
 _DELETE: Final = "delete from thespis.events where position = any($1::bigint[])"
 
 
@@ -74,6 +77,7 @@ async def _next(after: int, upto: int, connection: Connection) -> int | None:
 
 async def _move(after: int, upto: int, fewest: int, connection: Connection) -> int:
     """One transaction: what can go of these positions."""
+    await connection.execute(_BODIES, after, upto)
     async with connection.transaction():
         await connection.execute(_LOCK)
         found: dict[int, list[Row]] = {}
@@ -89,8 +93,6 @@ async def _move(after: int, upto: int, fewest: int, connection: Connection) -> i
         gone = [row for held in going.values() for row in held]
         known = places(gone)
         await connection.execute(_PLACES, *zip(*((*key, value) for key, value in known.items()), strict=True))
-        if bodies := sorted({row[BLOB] for row in gone if row[BLOB] is not None}):
-            await connection.execute(_BODIES, bodies)
         await connection.execute(_DELETE, [row[POSITION] for row in gone])
         return len(gone)
 

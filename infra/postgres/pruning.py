@@ -31,13 +31,19 @@ with recursive s as (
      where {live} and (m.tenant, m.stream) > (s.tenant, s.stream) order by m.tenant, m.stream limit 1) t
    where s.n < $3)"""
 
-# In each stream from the front, so that what is left has no gap however often this is cut off.
+# In each stream from the front, so that what is left has no gap however often this is cut off; where the front is young
+# nothing else is looked at.
 _MESSAGES: Final = f"""
 {_NEXT.format(table="messages", live="m.outcome <> 'expired'")}, due as (
-  select d.id, d.guarded from s cross join lateral (
+  select d.id, d.guarded from s
+   cross join lateral (
+    select o.recorded_at from thespis.messages o
+     where o.tenant = s.tenant and o.stream = s.stream and o.outcome <> 'expired' order by o.version limit 1) front
+   cross join lateral (
     select m.id, m.guarded from (
       select o.id, o.guarded, o.recorded_at from thespis.messages o
-       where o.tenant = s.tenant and o.stream = s.stream and o.outcome <> 'expired' order by o.version limit $5) m
+       where o.tenant = s.tenant and o.stream = s.stream and o.outcome <> 'expired' and front.recorded_at < $4
+       order by o.version limit $5) m
      where m.recorded_at < $4) d
    limit $5),
 deleted as (
@@ -51,7 +57,7 @@ select (select count(*) from deleted), (select count(*) from expired), s.tenant,
   from s order by s.n desc limit 1"""
 
 _UNUSED: Final = """
-select b.sha256, not b.archived and not exists (select from thespis.events e where e.blob = b.sha256)
+select b.sha256, not b.archived and not b.kept and not exists (select from thespis.events e where e.blob = b.sha256)
        and not exists (select from thespis.messages m where m.blob = b.sha256)
        and not exists (select from thespis.mailbox m where m.blob = b.sha256)
   from thespis.blobs b where b.sha256 > $1 order by b.sha256 limit $2"""

@@ -28,7 +28,7 @@ create index events_blob on thespis.events (blob) where blob is not null;
 create table thespis.blobs (
   sha256   bytea   not null primary key,
   data     bytea   not null,
-  archived boolean not null default false    -- an event in the archive refers to it
+  archived boolean not null default false    -- an event that was, or may be, archived refers to it
 );
 alter table thespis.blobs alter column data set storage external;
 
