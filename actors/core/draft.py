@@ -17,7 +17,7 @@ from events import chain
 from events.address import partition_of, split
 from events.envelope import Answer, Message, Raw
 from events.errors import BadDefinition, Refused, TooLarge, UnknownType
-from events.ids import derived
+from events.ids import derived, keyed
 from events.store import (
     Append,
     EffectChange,
@@ -261,6 +261,8 @@ def decide_into(draft: Draft, work: Work, words: Vocabulary) -> None:
     kept: bytes | None = None
     replied: Any = None
     later: list[Any] = []
+    if known_to_kind and message.type in _ANSWERS and (ref := message.data.ref):
+        draft.unwind(f"ask:{ref}")
     if work.note is not None:
         first = draft.record(base, 0, message, work.note, type(work.note).__name__, 1)
         number = 1
@@ -348,6 +350,9 @@ def _decode(kind: Kind, message: Message, body: bytes) -> bool:
     return True
 
 
+_ANSWERS = frozenset(("Replied", "TellRefused"))
+"""What ends the timeout of an `Ask`."""
+
 _KERNEL = frozenset(("Outcome", "Replied", "TellRefused", "TimedOut"))
 
 
@@ -392,7 +397,16 @@ def _add(draft: Draft, out: Any, id: str, message: Message, first: str, words: V
                 due = message.time + int(timeout * 1_000_000)
                 late = _encode(TimedOut(ref, to))
                 draft.wind(
-                    NewTimer(f"ask:{ref}", id, due, "TimedOut", 1, late, first, message.correlation or message.id)
+                    NewTimer(
+                        f"ask:{ref}",
+                        keyed(cell.tenant, cell.address, to, f"timeout:{id}"),
+                        due,
+                        "TimedOut",
+                        1,
+                        late,
+                        first,
+                        message.correlation or message.id,
+                    )
                 )
         case Effect(kind, data, ref, key):
             effect_class = words.effects.get(kind)

@@ -88,6 +88,31 @@ def test_an_ask_to_a_kind_that_runs_nowhere_times_out() -> None:
     run_system(plugin(), script)
 
 
+def test_an_ask_that_was_answered_does_not_time_out() -> None:
+    async def script(system: System) -> None:
+        await system.ask("counter/b", Add(9))
+        await system.ask("counter/a", Question("counter/b", timeout=5.0))
+        await system.advance(6)
+        assert (await system.state("counter/a"))["notes"] == ["counter/b replied 9 to q"]
+        assert await system.store.timers_of("default", "counter/a") == []
+
+    run_system(plugin(), script)
+
+
+def test_an_ask_whose_answer_comes_too_late_times_out_once() -> None:
+    async def script(system: System) -> None:
+        await system.ask("counter/b", Add(0))
+        await system.hosts[0].park("default", "counter/b", "me", "to be slow")
+        await system.ask("counter/a", Question("counter/b", timeout=5.0))
+        await system.advance(6)
+        await system.hosts[0].resume("default", "counter/b", "me", "enough")
+        await system.advance(6)
+        assert (await system.state("counter/a"))["notes"] == ["q timed out", "counter/b replied 0 to q"]
+        assert await system.store.timers_of("default", "counter/a") == []
+
+    run_system(plugin(), script)
+
+
 def test_a_chain_of_tells_across_hosts_arrives() -> None:
     async def script(system: System) -> None:
         await system.ask("counter/a", Pass("counter/b", 1, hops=50))
