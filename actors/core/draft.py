@@ -261,7 +261,7 @@ def decide_into(draft: Draft, work: Work, words: Vocabulary) -> None:
     kept: bytes | None = None
     replied: Any = None
     later: list[Any] = []
-    if known_to_kind and message.type in _ANSWERS and (ref := message.data.ref):
+    if known_to_kind and message.type in _ANSWERS and (ref := getattr(message.data, "ref", "")):
         draft.unwind(f"ask:{ref}")
     if work.note is not None:
         first = draft.record(base, 0, message, work.note, type(work.note).__name__, 1)
