@@ -47,6 +47,8 @@ class RunStarted(msgspec.Struct, frozen=True, omit_defaults=True):
     forked_from: str = ""
     part: Any = None
     """Of a run that handles some of the items of its parent's map: which."""
+    reports_to: str = ""
+    """The workflow that is told of the end."""
 
 
 class RunPlanned(msgspec.Struct, frozen=True):

@@ -36,6 +36,7 @@ def _started(run: Run, e: ev.RunStarted) -> None:
     run.workflow, run.version, run.definition = e.workflow, e.version, e.definition
     run.inputs, run.parent, run.labels, run.priority = e.inputs, e.parent, e.labels, e.priority
     run.started_at = e.at
+    run.reports_to = e.reports_to
     run.part = msgspec.convert(e.part, Part) if e.part is not None else None
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from actors.workflows.plan import Recurrence
 from actors.workflows.state import Part
 from events.workflows import Parent, StepError
 
@@ -22,6 +23,8 @@ class StartRun(msgspec.Struct, frozen=True, omit_defaults=True):
     results: dict[str, Any] = {}
     forked_from: str = ""
     part: Part | None = None
+    reports_to: str = ""
+    """The workflow that is told `RunOver` at the end, so that the next run may begin."""
 
 
 class StartWorkflow(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -34,6 +37,28 @@ class StartWorkflow(msgspec.Struct, frozen=True, omit_defaults=True):
     labels: dict[str, str] = {}
     priority: int | None = None
     by: str = ""
+
+
+class SetSchedule(msgspec.Struct, frozen=True):
+    """A workflow tells its schedule (`schedule/<name>`) when to run it: version `version` says so. None: never."""
+
+    recurrence: Recurrence | None
+    version: int
+
+
+class StopRun(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Ask a workflow to cancel a run of it, whether it began or still waits for its turn."""
+
+    run: str
+    reason: str = ""
+    by: str = ""
+
+
+class RunOver(msgspec.Struct, frozen=True):
+    """A run tells its workflow that it ended. `run` is its id."""
+
+    run: str
+    status: str
 
 
 class CancelRun(msgspec.Struct, frozen=True):

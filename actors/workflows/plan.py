@@ -209,6 +209,24 @@ class Graph(msgspec.Struct, frozen=True, omit_defaults=True):
     policy: Policy = Policy()
 
 
+class Recurrence(msgspec.Struct, frozen=True, omit_defaults=True):
+    """When a workflow runs by itself. `zone` is an IANA name, `jitter` in seconds.
+
+    `gap`: what becomes of a time that a clock change skips (shift, skip). `overlap`: which of the two when it comes
+    twice (first, last, both). `catch_up`: times that passed while nobody looked (none, last, all). `concurrent`: what
+    to do when the run before has not ended (skip, queue, allow, cancel_other).
+    """
+
+    cron: str
+    zone: str = "UTC"
+    gap: str = "shift"
+    overlap: str = "first"
+    catch_up: str = "last"
+    concurrent: str = "skip"
+    jitter: float = 0.0
+    inputs: dict[str, Any] = {}
+
+
 class Plan(msgspec.Struct, frozen=True, omit_defaults=True):
     """A workflow, ready to run. `inputs` is the JSON Schema of an object; `hash` names the definition."""
 
@@ -223,6 +241,11 @@ class Plan(msgspec.Struct, frozen=True, omit_defaults=True):
     priority: int = 5
     grace: float = 10.0
     """Seconds a cancelled step has to end by itself."""
+    runs: int | None = None
+    """Runs of the workflow that may be under way at once."""
+    queue: int = 1000
+    """Further runs that may wait for their turn; beyond that they are refused."""
+    schedule: Recurrence | None = None
 
 
 decode_plan = msgspec.json.Decoder(Plan).decode

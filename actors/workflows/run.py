@@ -69,6 +69,7 @@ def _start(turn: Turn, message: StartRun) -> None:
             message.by,
             message.forked_from,
             msgspec.to_builtins(message.part) if message.part is not None else None,
+            message.reports_to,
         )
     )
     turn.emit(RunPlanned(message.plan))

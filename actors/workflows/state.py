@@ -108,6 +108,7 @@ class Run(msgspec.Struct, omit_defaults=True):
     plan: Plan | None = None
     inputs: dict[str, Any] = {}
     parent: Parent | None = None
+    reports_to: str = ""
     labels: dict[str, str] = {}
     priority: int = 5
     started_at: int = 0

@@ -17,6 +17,7 @@ from actors.workflows.messages import StartRun
 from actors.workflows.plan import Graph, Plan, Step, TaskAction, encode_plan
 from actors.workflows.run import run_kind
 from actors.workflows.tasks import CANCEL, CancelCall, TaskCall, TaskResult, effect_kind
+from events.errors import NotFound
 from infra.cel import Cel
 from infra.memory.system import System
 
@@ -95,12 +96,20 @@ async def start(system: System, made: Plan, inputs: Mapping[str, Any] | None = N
     await system.ask(f"run/{run}", StartRun(msgspec.Raw(encode_plan(made)), dict(inputs or {})))
 
 
+async def known(system: System, address: str) -> dict[str, Any]:
+    """The state of an actor; that of a new one when nothing happened to it yet."""
+    try:
+        return await system.state(address)
+    except NotFound:
+        return {"status": "new", "nodes": {}}
+
+
 async def finished(system: System, run: str = "1", seconds: float = 1e6) -> dict[str, Any]:
     """The state of a run once it has ended."""
     spent = 0.0
     pause = 1.0
     while True:
-        state = await system.state(f"run/{run}")
+        state = await known(system, f"run/{run}")
         if state["status"] not in ("new", "running"):
             return state
         assert spent < seconds, (

@@ -11,7 +11,7 @@ import msgspec
 from actors.workflows.definition.assets import as_steps
 from actors.workflows.definition.document import Document, token
 from actors.workflows.definition.durations import seconds
-from actors.workflows.definition.model import BlockModel, Policy, PolicyModel, StepModel, WorkflowModel
+from actors.workflows.definition.model import BlockModel, Policy, PolicyModel, ScheduleModel, StepModel, WorkflowModel
 from actors.workflows.definition.problems import DefinitionInvalid, Problem, nearest
 from actors.workflows.definition.shape import shape
 from actors.workflows.expressions import ExpressionError, Expressions, Reference
@@ -27,6 +27,7 @@ from actors.workflows.plan import (
     Loop,
     Plan,
     Produces,
+    Recurrence,
     Retry,
     Step,
     SwitchAction,
@@ -82,10 +83,19 @@ def compile_workflow(document: Document, expressions: Expressions, tasks: Tasks 
         raise DefinitionInvalid(compiler.problems)
     root = msgspec.structs.replace(root, output=outputs or None)
     plan = Plan(
-        model.name, 0, "", root, schema, model.limits.concurrency, model.limits.timeout, model.priority, model.grace
-    )
+        model.name, 0, "", root, schema, model.limits.concurrency, model.limits.timeout, model.priority, model.grace,
+        model.limits.runs, model.limits.queue, _recurrence(model.schedule),
+    )  # fmt: skip
     digest = blake2b(encode_plan(plan), digest_size=16).hexdigest()
     return Compiled(msgspec.structs.replace(plan, hash=digest), model, schema)
+
+
+def _recurrence(model: ScheduleModel | None) -> Recurrence | None:
+    if model is None:
+        return None
+    return Recurrence(
+        model.cron, model.zone, model.gap, model.overlap, model.catch_up, model.concurrent, model.jitter, model.inputs
+    )
 
 
 class _Scope:

@@ -9,7 +9,7 @@ from actors.core.outputs import Cancel, Effect, Outcome, Schedule, Tell
 from actors.workflows.engine import blocks, flow, work
 from actors.workflows.engine.turn import Turn
 from actors.workflows.expressions import ExpressionError
-from actors.workflows.messages import CancelRun, RunEnded, StepDue
+from actors.workflows.messages import CancelRun, RunEnded, RunOver, StepDue, StopRun
 from actors.workflows.places import in_plan, part_of, repeats, step_of
 from actors.workflows.plan import WorkflowAction
 from actors.workflows.state import ENDED
@@ -80,7 +80,12 @@ def _stop_child(turn: Turn, place: str, child: str, reason: str) -> None:
         cancelled(turn, place, reason)
         return
     turn.emit(StepCancelling(place, reason, turn.now))
-    turn.out(Tell(child, CancelRun(reason, turn.address)))
+    if isinstance(action, WorkflowAction):
+        # On the way it came, so that it is there before it is stopped; it may still wait for its turn.
+        stop_it = StopRun(child.partition("/")[2], reason, turn.address)
+        turn.out(Tell(f"workflow/{action.workflow}", stop_it))
+    else:
+        turn.out(Tell(child, CancelRun(reason, turn.address)))
 
 
 def stop_repeated(turn: Turn, place: str, reason: str, error: StepError | None = None) -> None:
@@ -122,6 +127,8 @@ def finish(turn: Turn, result: Any) -> None:
     outputs = result if status == "succeeded" else None
     turn.emit(RunFinished(status, turn.now, outputs, error, run.usage))
     turn.out(Cancel("run"))
+    if run.reports_to:
+        turn.out(Tell(run.reports_to, RunOver(turn.address.partition("/")[2], status)))
     if run.parent is not None:
         bad = turn.node(run.part.place).bad if run.part is not None else 0
         turn.out(Tell(run.parent.address, RunEnded(run.parent.ref, status, outputs, error, run.usage, bad)))
