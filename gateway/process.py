@@ -35,7 +35,8 @@ import uvloop
 from actors.core.hand import Hand
 from actors.core.history import history
 from actors.core.host import Host
-from actors.core.kind import Plugin
+from actors.core.kind import Plugin, merge
+from actors.workflows.tasks import Catalogue
 from events.envelope import Event
 from events.errors import BadDefinition, ThespisError
 from events.ids import random_id
@@ -59,11 +60,16 @@ from infra.nats.ingress import Ingress
 from infra.nats.provision import Retention
 from infra.nats.relay import Relay
 from infra.nats.spool import Spool
+from infra.postgres.blobs import PostgresBlobs
 from infra.postgres.connection import Links
 from infra.postgres.migrate import migrate
 from infra.postgres.projections import open_read_models
 from infra.postgres.store import open_store
 from infra.postgres.tokens import PostgresTokens
+from infra.tasks.builtin import BUILTIN
+from infra.tasks.effects import Here, task_effects
+from infra.tasks.local import Executor
+from infra.tasks.showing import shown
 from infra.vault.source import OpenedSource
 from projections import PROJECTIONS, Chronicle, Projector
 
@@ -147,7 +153,13 @@ async def running(options: Options) -> AsyncGenerator[Server]:
         projections = [*PROJECTIONS, *options.plugin.projections]
         info = Info(os.getpid(), socket.gethostname(), {p.name: p.version for p in projections})
         ring = vault.ring if vault else None
-        host = Host(store, options.plugin, host_id=host_id, hand=hand, info=msgspec.json.encode(info), keyring=ring)
+        blobs = PostgresBlobs(links)
+        executor = Executor(
+            Catalogue([*BUILTIN, *options.plugin.tasks]), blobs, worker=f"host/{host_id}", show=shown(bus)
+        )
+        stack.push_async_callback(executor.stop)
+        plugin = merge([options.plugin, Plugin(effects=task_effects(Here(executor)))])
+        host = Host(store, plugin, host_id=host_id, hand=hand, info=msgspec.json.encode(info), keyring=ring)
         client = Client(bus, host)
         relay_connection = connection
         if options.nats_relay_url != options.nats_url:

@@ -22,6 +22,7 @@ from typing import Any, Final
 
 from actors import EffectKind, Kind, Plugin
 from actors.core.kind import merge
+from actors.workflows.tasks import Task
 from events.errors import BadDefinition, NotFound, ThespisError
 from projections import Projection
 
@@ -93,6 +94,7 @@ def _checked(found: Any, where: str) -> Plugin:
         "kinds": (found.kinds, Kind),
         "effects": (found.effects, EffectKind),
         "projections": (found.projections, Projection),
+        "tasks": (found.tasks, Task),
     }
     for name, (items, kind) in expected.items():
         for index, item in enumerate(items):

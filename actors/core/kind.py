@@ -151,7 +151,7 @@ class EffectKind:
     repeated: `pure` and `idempotent` freely, `keyed` with the same key, `irreversible` never (one call per recorded
     attempt). `reconcile(request, attempt)` is async and finds out what became of a call whose host was lost: it returns
     `("succeeded", result)`, `("failed", error)` or None. `attempts` calls are made at most (1 for irreversible), each
-    within `timeout` seconds, the n-th retry after `backoff * 2**n` seconds.
+    within `timeout` seconds (None: without end), the n-th retry after `backoff * 2**n` seconds.
     """
 
     def __init__(
@@ -165,7 +165,7 @@ class EffectKind:
         reconcile: Perform | None = None,
         attempts: int = 3,
         backoff: float = 0.2,
-        timeout: float = 60.0,
+        timeout: float | None = 60.0,
         concurrency: int = 64,
     ) -> None:
         if effect_class not in EFFECT_CLASSES:
@@ -193,11 +193,14 @@ class Plugin:
         effects: Sequence[EffectKind] = (),
         events: Sequence[type[Any] | Type] = (),
         projections: Sequence[Any] = (),
+        tasks: Sequence[Any] = (),
     ) -> None:
         self.kinds = list(kinds)
         self.effects = list(effects)
         self.events = list(events)
         self.projections = list(projections)
+        self.tasks = list(tasks)
+        """`actors.workflows.tasks.Task`s, for the steps of workflows."""
 
 
 def merge(plugins: Iterable[Plugin]) -> Plugin:
@@ -208,9 +211,11 @@ def merge(plugins: Iterable[Plugin]) -> Plugin:
         merged.effects += plugin.effects
         merged.events += plugin.events
         merged.projections += plugin.projections
+        merged.tasks += plugin.tasks
     for what, names in (
         ("actor kind", [k.name for k in merged.kinds]),
         ("effect kind", [e.name for e in merged.effects]),
+        ("task", [t.id for t in merged.tasks]),
     ):
         twice = sorted({n for n in names if names.count(n) > 1})
         if twice:

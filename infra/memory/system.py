@@ -20,8 +20,9 @@ from typing import Any, TypeVar, cast
 import msgspec
 
 from actors.core.host import Host, Settings
-from actors.core.kind import Plugin
+from actors.core.kind import Plugin, merge
 from actors.testing.clock import VirtualClock, run_virtual
+from actors.workflows.tasks import Catalogue
 from events.address import DEFAULT_TENANT, PARTITIONS, feed_address, partition_of
 from events.envelope import Answer, Event, Message
 from events.errors import NotFound, NotOwned, Refused
@@ -29,9 +30,12 @@ from events.ids import digest, keyed, random_id
 from events.registry import Registry
 from events.store import EventStore
 from events.system import SubjectErased
+from infra.memory.blobs import MemoryBlobs
 from infra.memory.projections import MemoryReadModels
 from infra.memory.store import MemoryStore
 from infra.memory.subjects import MemoryKeys
+from infra.tasks.effects import Here, task_effects
+from infra.tasks.local import Executor
 from infra.vault.cipher import new_key
 from infra.vault.erasing import Eraser
 from infra.vault.keyring import Ring
@@ -75,6 +79,8 @@ class System:
         self.settings = settings
         self.store = MemoryStore(now=self.clock)
         self.hosts: list[Host] = []
+        self.blobs = MemoryBlobs()
+        self._executors: dict[str, Executor] = {}
         self.models = MemoryReadModels(self.clock)
         master = new_key()
         self.keys = MemoryKeys(self.store)
@@ -104,8 +110,13 @@ class System:
         """Another host joins."""
         id = random_id(self.clock(), self.random)
         line = _Line(self.store)
+        plugin = self.plugin
+        if plugin.tasks:
+            tasks = Catalogue(plugin.tasks)
+            executor = self._executors[id] = Executor(tasks, self.blobs, worker=id, now=self.clock, inline=True)
+            plugin = merge([plugin, Plugin(effects=task_effects(Here(executor)))])
         host = Host(
-            cast("EventStore", line), self.plugin, host_id=id, now=self.clock, settings=self.settings, keyring=self.ring
+            cast("EventStore", line), plugin, host_id=id, now=self.clock, settings=self.settings, keyring=self.ring
         )
         self.ring.erased.append(lambda erasure: host.personal.erased(erasure.tenant, erasure.streams))
         host.listeners.append(lambda _batch, appended: self._ring(host, appended.head))
@@ -119,11 +130,17 @@ class System:
         self._lines[host.id].cut = True
         self.hosts.remove(host)
         await host.effects.stop()
+        await self._stop_tasks(host)
 
     async def stop_host(self, host: Host) -> None:
         """A host hands over and leaves."""
         self.hosts.remove(host)
         await host.stop()
+        await self._stop_tasks(host)
+
+    async def _stop_tasks(self, host: Host) -> None:
+        if (executor := self._executors.pop(host.id, None)) is not None:
+            await executor.stop()
 
     def _ring(self, writer: Host, head: int) -> None:
         self.projector.wake(head)

@@ -1,0 +1,415 @@
+"""Performs task calls in this process: on the event loop, in threads, or in child processes.
+
+Nothing here blocks the loop, and nothing is unbounded: calls wait for slots in lanes, the most urgent first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable
+from functools import partial
+from inspect import isawaitable, iscoroutinefunction, signature
+from typing import Any, Final
+
+import msgspec
+
+from actors.workflows.tasks import Catalogue, Task, TaskCall, TaskError, TaskResult
+from events.blobs import Blobs
+from events.errors import NotFound, ThespisError, Unavailable
+from infra.tasks.context import Context
+from infra.tasks.lanes import Lane, Ticket
+from infra.tasks.processes import Lost, Processes
+from infra.tasks.threads import Threads
+from infra.tasks.values import LIMIT, kept, refers, resolved
+
+log = logging.getLogger("thespis.tasks")
+
+LAST_MOMENT: Final = 1.0
+"""Seconds an async task has to clean up once its time is over."""
+PATIENCE: Final = 30.0
+"""Seconds a call waits for the store of large values to come back."""
+
+Name = tuple[str, str, str, int]
+"""(tenant, run, step, attempt): at most one call of that name is performed at a time."""
+Show = Callable[[str, TaskCall, Any], None]
+"""Called with (tenant, call, data): progress for whoever is watching."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+class OutcomeUnknown(OSError):
+    """An irreversible task was begun, and nobody knows what it did. The kernel records the effect as unknown."""
+
+
+class Slots(msgspec.Struct, frozen=True):
+    """How many calls at once, by where they run. `processes` None: as many as there are processors."""
+
+    here: int = 256
+    threads: int = 32
+    processes: int | None = None
+
+
+class Running:
+    """One call, from its arrival to its result."""
+
+    __slots__ = (
+        "beat", "call", "child", "context", "done", "lane", "name", "started", "task", "tenant", "ticket", "timers",
+        "verdict", "work",
+    )  # fmt: skip
+
+    def __init__(self, name: Name, call: TaskCall, task: Task, lane: Lane, done: asyncio.Future[TaskResult]) -> None:
+        self.name = name
+        self.call = call
+        self.task = task
+        self.lane = lane
+        self.done = done
+        self.context: Context | None = None
+        self.started = 0
+        self.beat = 0.0
+        self.ticket: Ticket | None = None
+        self.work: asyncio.Task[None] | None = None
+        self.child: Any = None
+        self.timers: list[asyncio.TimerHandle] = []
+        self.verdict: tuple[str, str] | None = None
+        """(kind, message) once it was decided that this call is to end, and how."""
+
+
+class Executor:
+    """Performs what its catalogue knows. `worker` names this place in results.
+
+    `inline` runs everything on the loop itself, for virtual time.
+    """
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        blobs: Blobs,
+        *,
+        slots: Slots | None = None,
+        worker: str = "",
+        now: Callable[[], int] = lambda: time.time_ns() // 1000,
+        show: Show | None = None,
+        inline: bool = False,
+    ) -> None:
+        slots = slots or Slots()
+        children = slots.processes or os.cpu_count() or 1
+        self.catalogue = catalogue
+        self.blobs = blobs
+        self.worker = worker
+        self.show = show
+        self._now = now
+        self._inline = inline
+        self._lanes = {"here": Lane(slots.here), "thread": Lane(slots.threads), "process": Lane(children)}
+        self._threads = Threads(slots.threads)
+        self._processes = Processes(children)
+        self._running: dict[Name, Running] = {}
+        self._found: dict[str, Task | None] = {}
+        self._loose: set[asyncio.Task[None]] = set()
+
+    def knows(self, task: str) -> bool:
+        """Whether the task is in the catalogue."""
+        return self._find(task) is not None
+
+    @property
+    def open(self) -> int:
+        """Calls begun or waiting for a slot."""
+        return len(self._running)
+
+    async def stop(self) -> None:
+        """Cut off everything."""
+        for running in list(self._running.values()):
+            self._drop(running)
+        for task in list(self._loose):
+            task.cancel()
+        if self._loose:
+            await asyncio.wait(self._loose, timeout=LAST_MOMENT)
+        self._threads.stop()
+        await self._processes.stop()
+
+    async def perform(self, call: TaskCall, tenant: str = "default", begun: Callable[[], None] | None = None) -> Any:
+        """The call's TaskResult, whatever the task did; cancelled from outside, the call is cut off.
+
+        Raises OutcomeUnknown for an irreversible task that was begun and lost, stopped half way or out of time.
+        A call of the same run, step and attempt that is under way is waited for, not made twice. `begun` is called
+        when it has its slot.
+        """
+        name = (tenant, call.run, call.step, call.attempt)
+        running = self._running.get(name)
+        if running is not None:
+            return await asyncio.shield(running.done)
+        task = self._find(call.task)
+        if task is None:
+            known = ", ".join(self.catalogue.names()) or "none"
+            return TaskResult(kind="unknown-task", message=f"no task {call.task!r} here; known: {known}",
+                              worker=self.worker)  # fmt: skip
+        loop = asyncio.get_running_loop()
+        running = Running(name, call, task, self._lanes[task.where], loop.create_future())
+        self._running[name] = running
+        begin = partial(self._begin, running, begun)
+        running.ticket = running.lane.enter(task.id, task.at_once, call.priority, begin)
+        if running.ticket is not None and call.queued is not None:
+            running.timers.append(loop.call_later(call.queued, self._not_begun, running))
+        try:
+            return await running.done
+        except asyncio.CancelledError:
+            self._drop(running)
+            raise
+
+    def cancel(self, tenant: str, run: str, step: str, attempt: int, grace: float) -> bool:
+        """Ask a call to stop, and stop it after `grace` seconds; says whether there is one."""
+        running = self._running.get((tenant, run, step, attempt))
+        if running is None:
+            return False
+        self._end(running, "cancelled", "stopped", grace)
+        return True
+
+    async def reconcile(self, call: TaskCall, tenant: str) -> tuple[str, Any] | None:
+        """What the task's own `reconcile` finds out about a call somebody else began: ("succeeded", TaskResult),
+        ("failed", text), or None when there is none or it cannot tell. Raises what that raises.
+        """
+        task = self._find(call.task)
+        if task is None or task.reconcile is None:
+            return None
+        value = await self._input(call, task)
+        if task.where == "process" and task.input is not Any:
+            value = msgspec.convert(value, task.input)
+        context = Context(task.name, tenant, call.run, call.step, call.attempt, call.key, lambda _what, _data: None)
+        arguments = (value, context)[: len(signature(task.reconcile).parameters)]
+        if iscoroutinefunction(task.reconcile) or self._inline:
+            found = task.reconcile(*arguments)
+            found = await found if isawaitable(found) else found
+        else:
+            found = await self._threads.run(partial(task.reconcile, *arguments))
+        if found is None:
+            return None
+        status, value = found
+        if status == "succeeded":
+            return status, TaskResult(await self._kept(_encode(value)), worker=self.worker, usage=context.used())
+        return "failed", str(value)
+
+    # -- begin
+
+    def _find(self, name: str) -> Task | None:
+        if name not in self._found:
+            if len(self._found) > 10_000:
+                self._found.clear()
+            try:
+                self._found[name] = self.catalogue.find(name)
+            except ThespisError:
+                self._found[name] = None
+        return self._found[name]
+
+    def _begin(self, running: Running, begun: Callable[[], None] | None) -> None:
+        """It has a slot."""
+        call, task = running.call, running.task
+        loop = asyncio.get_running_loop()
+        if running.timers:
+            self._stop_timers(running)
+        running.started = self._now()
+        say = partial(self._said, running, loop)
+        running.context = Context(task.name, running.name[0], call.run, call.step, call.attempt, call.key, say)
+        timeout = task.timeout if call.timeout is None else call.timeout
+        running.timers.append(loop.call_later(timeout, self._out_of_time, running, timeout))
+        if call.heartbeat is not None:
+            running.beat = loop.time()
+            running.timers.append(loop.call_later(call.heartbeat, self._check_beat, running))
+        running.work = loop.create_task(self._work(running))
+        running.work.add_done_callback(partial(self._worked, running))
+        if begun is not None:
+            begun()
+
+    async def _work(self, running: Running) -> None:
+        task, context = running.task, running.context
+        assert context is not None
+        try:
+            value = await self._input(running.call, task)
+            if running.verdict is not None:
+                raise asyncio.CancelledError
+            if task.where == "process" and not self._inline:
+                encoded = await self._in_child(running, value)
+            else:
+                if task.where == "here":
+                    output = await (task.run(value, context) if task.wants_context else task.run(value))
+                elif self._inline:
+                    output = task.run(value, context) if task.wants_context else task.run(value)
+                else:
+                    call = partial(task.run, value, context) if task.wants_context else partial(task.run, value)
+                    output = await self._threads.run(call)
+                encoded = _encode(output)
+            if task.output is not Any:
+                _fits(encoded, task)
+            result = await self._kept(encoded)
+            self._settle(running, self._result(running, output=result))
+        except asyncio.CancelledError:
+            kind, message = running.verdict or ("cancelled", "the task stopped by itself")
+            self._settle(running, self._result(running, kind=kind, message=message))
+        except TaskError as error:
+            self._settle(running, self._result(running, kind=error.kind, message=str(error), data=_plain(error.data)))
+        except Lost as error:
+            kind, message = running.verdict or ("lost", str(error))
+            self._settle(running, self._result(running, kind=kind, message=message), unsure=True)
+        except Exception as error:
+            log.info("task %s failed", task.id, exc_info=not isinstance(error, ThespisError))
+            text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            self._settle(running, self._result(running, kind="error", message=text), unsure=isinstance(error, OSError))
+
+    def _worked(self, running: Running, work: asyncio.Task[None]) -> None:
+        """The slot is free; here, because a task that is stopped before its first step never runs."""
+        if work.cancelled():
+            kind, message = running.verdict or ("cancelled", "stopped")
+            self._settle(running, self._result(running, kind=kind, message=message))
+        running.lane.leave(running.task.id, running.task.at_once)
+
+    async def _input(self, call: TaskCall, task: Task) -> Any:
+        value = call.input
+        if refers(value):
+            value = await self._patiently(lambda: resolved(call.input, self.blobs))
+        if task.input is Any or (task.where == "process" and not self._inline):
+            return value
+        try:
+            return msgspec.convert(value, task.input)
+        except msgspec.ValidationError as error:
+            raise TaskError(f"the input of {task.id}: {error}", kind="invalid") from None
+
+    async def _kept(self, encoded: bytes) -> Any:
+        if len(encoded) <= LIMIT:
+            return msgspec.Raw(encoded)
+        return await self._patiently(lambda: kept(encoded, self.blobs))
+
+    async def _patiently(self, work: Callable[[], Any]) -> Any:
+        """Work with the store of large values, again while it is away."""
+        deadline = asyncio.get_running_loop().time() + PATIENCE
+        while True:
+            try:
+                return await work()
+            except NotFound as error:
+                raise TaskError(error.message, kind="invalid") from None
+            except Unavailable as error:
+                if asyncio.get_running_loop().time() > deadline:
+                    raise TaskError(f"a large value: {error.message}", kind="unavailable") from None
+            await asyncio.sleep(0.5)
+
+    async def _in_child(self, running: Running, value: Any) -> bytes:
+        assert running.context is not None
+        running.child = child = await self._processes.take()
+        if running.verdict is not None:
+            self._processes.give_back(child)
+            raise asyncio.CancelledError
+        try:
+            return await child.call(running.task, value, running.context)
+        finally:
+            running.child = None
+            self._processes.give_back(child)
+
+    # -- end
+
+    def _result(
+        self, running: Running, *, output: Any = None, kind: str = "", message: str = "", data: Any = None
+    ) -> Any:
+        used = running.context.used() if running.context is not None else {}
+        return TaskResult(output, kind, message, data, running.started, self.worker, used)
+
+    def _settle(self, running: Running, result: TaskResult, *, unsure: bool = False) -> None:
+        """Its result is known. What a thread still returns later is discarded. `unsure`: what it did is not known."""
+        self._stop_timers(running)
+        if self._running.get(running.name) is running:
+            del self._running[running.name]
+        if running.done.done():
+            return
+        if running.verdict is not None and running.verdict[0] != "cancelled" and not result.kind:
+            kind, message = running.verdict
+            result = self._result(running, kind=kind, message=message)
+        unsure = unsure or (result.kind == "timeout" and running.work is not None)
+        if unsure and running.task.effect_class == "irreversible":
+            running.done.set_exception(OutcomeUnknown(result.message))
+        else:
+            running.done.set_result(result)
+
+    def _end(self, running: Running, kind: str, message: str, grace: float) -> None:
+        """Have it stop: it is asked at once, and not waited for longer than `grace` seconds."""
+        if running.verdict is not None:
+            return
+        running.verdict = (kind, message)
+        if running.work is None:
+            if running.ticket is not None:
+                running.ticket.left = True
+            self._settle(running, self._result(running, kind=kind, message=message))
+            return
+        self._stop_timers(running)
+        if running.context is not None:
+            running.context.cancelled = True
+        if running.task.where == "here":
+            running.work.cancel()
+        elif running.child is not None:
+            running.child.ask_to_stop()
+        if grace > 0:
+            running.timers.append(asyncio.get_running_loop().call_later(grace, self._abandon, running))
+        else:
+            self._abandon(running)
+
+    def _abandon(self, running: Running) -> None:
+        """It had its time to stop. A process is killed; a thread cannot be: its slot stays taken until it returns."""
+        if running.child is not None:
+            running.child.kill()
+        kind, message = running.verdict or ("cancelled", "stopped")
+        self._settle(running, self._result(running, kind=kind, message=message), unsure=True)
+
+    def _drop(self, running: Running) -> None:
+        """Nobody waits for it any more."""
+        running.done.cancel()
+        self._end(running, "cancelled", "the host stops", 0.0)
+        if running.work is not None and not running.work.done():
+            self._loose.add(running.work)
+            running.work.add_done_callback(self._loose.discard)
+
+    # -- time
+
+    def _not_begun(self, running: Running) -> None:
+        self._end(running, "timeout", f"nobody began within {running.call.queued} s", 0.0)
+
+    def _out_of_time(self, running: Running, timeout: float) -> None:
+        self._end(running, "timeout", f"not done within {timeout:g} s", LAST_MOMENT if _is_here(running) else 0.0)
+
+    def _check_beat(self, running: Running) -> None:
+        allowed = running.call.heartbeat
+        if running.done.done() or running.verdict is not None or allowed is None:
+            return
+        loop = asyncio.get_running_loop()
+        due = running.beat + allowed
+        if loop.time() < due - 0.001:
+            running.timers.append(loop.call_at(due, self._check_beat, running))
+            return
+        self._end(running, "timeout", f"no sign of life for {allowed:g} s", LAST_MOMENT if _is_here(running) else 0.0)
+
+    def _said(self, running: Running, loop: asyncio.AbstractEventLoop, what: str, data: Any) -> None:
+        """A sign of life, from any thread."""
+        running.beat = loop.time()
+        if what == "progress" and self.show is not None:
+            loop.call_soon_threadsafe(self.show, running.name[0], running.call, data)
+
+    def _stop_timers(self, running: Running) -> None:
+        for timer in running.timers:
+            timer.cancel()
+        running.timers.clear()
+
+
+def _is_here(running: Running) -> bool:
+    return running.task.where == "here"
+
+
+def _fits(encoded: bytes, task: Task) -> None:
+    try:
+        msgspec.json.decode(encoded, type=task.output)
+    except msgspec.ValidationError as error:
+        raise TaskError(f"the result of {task.id} is not what it promises: {error}", kind="invalid-output") from None
+
+
+def _plain(data: Any) -> Any:
+    """Data of an error, if it can be stored."""
+    try:
+        return msgspec.to_builtins(data)
+    except TypeError:
+        return repr(data)
