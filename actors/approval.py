@@ -121,6 +121,11 @@ def digest_of(what: Any) -> str:
     return blake2b(_canonical(what), digest_size=32).hexdigest()
 
 
+def person(name: str) -> str:
+    """The name of a principal as approvers are written: `user:ada` and `ada` are the same person."""
+    return name.removeprefix("user:")
+
+
 def approval_of(address: str, place: str) -> str:
     """The address of the approval that a step of a run waits for."""
     name = f"{address.partition('/')[2]}.{place}"
@@ -158,16 +163,16 @@ def _request(state: Approval, m: RequestApproval, now: int) -> list[Any]:
 
 def _approve(state: Approval, request: ApprovalRequested, m: Approve, now: int) -> list[Any]:
     _open(state)
+    by = person(m.by)
     if m.digest and m.digest != request.digest:
         raise Refused("what is asked is not what was shown", code="digest")
-    if m.by in (request.requested_by, *request.requesters):
-        raise Refused(f"{m.by} asked for it and cannot approve it", code="requester")
-    if request.approvers and m.by not in request.approvers:
-        raise Refused(f"{m.by} is not an approver", code="approver")
-    if m.by in state.given:
+    if by in map(person, (request.requested_by, *request.requesters)):
+        raise Refused(f"{by} asked for it and cannot approve it", code="requester")
+    _check_approver(request, by)
+    if by in state.given:
         return [Reply({"status": state.status, "given": state.given})]
-    given = [*state.given, m.by]
-    events: list[Any] = [ApprovalGiven(m.by, now, request.digest, m.note)]
+    given = [*state.given, by]
+    events: list[Any] = [ApprovalGiven(by, now, request.digest, m.note)]
     if len(given) >= request.quorum:
         decided = ApprovalDecided(request.ref, True, request.digest, given)
         events += [ApprovalReached(given, now), *_told(request, decided), Reply({"status": "reached", "given": given})]
@@ -178,11 +183,17 @@ def _approve(state: Approval, request: ApprovalRequested, m: Approve, now: int) 
 
 def _deny(state: Approval, request: ApprovalRequested, m: Deny, now: int) -> list[Any]:
     _open(state)
-    if request.approvers and m.by not in request.approvers:
-        raise Refused(f"{m.by} is not an approver", code="approver")
-    why = f"denied by {m.by}" + (f": {m.note}" if m.note else "")
-    decided = ApprovalDecided(request.ref, False, request.digest, [m.by], why, "denied")
-    return [ApprovalDenied(m.by, now, m.note), Cancel("expire"), *_told(request, decided), Reply({"status": "denied"})]
+    by = person(m.by)
+    _check_approver(request, by)
+    why = f"denied by {by}" + (f": {m.note}" if m.note else "")
+    decided = ApprovalDecided(request.ref, False, request.digest, [by], why, "denied")
+    return [ApprovalDenied(by, now, m.note), Cancel("expire"), *_told(request, decided), Reply({"status": "denied"})]
+
+
+def _check_approver(request: ApprovalRequested, by: str) -> None:
+    approvers = [person(name) for name in request.approvers]
+    if approvers and by not in approvers:
+        raise Refused(f"{by} is not an approver", code="approver")
 
 
 def _expire(state: Approval, request: ApprovalRequested, _m: Expire, now: int) -> list[Any]:

@@ -22,8 +22,10 @@ from typing import Any, Final
 
 from actors import EffectKind, Kind, Plugin
 from actors.core.kind import merge
+from actors.workflows.plugin import workflow_plugin
 from actors.workflows.tasks import Task
 from events.errors import BadDefinition, NotFound, ThespisError
+from gateway.definitions import files_of
 from projections import Projection
 
 FILE: Final = "workspace.py"
@@ -54,7 +56,9 @@ def load(directory: str | Path) -> Plugin:
         line = _line_of_plugin(file)
         if found is None:
             raise BadDefinition(f"{file} does not define `plugin`", hint="end it with: plugin = Plugin(kinds=[…])")
-        return _checked(found, f"{file}:{line}: plugin")
+        plugin = _checked(found, f"{file}:{line}: plugin")
+        plugin.workflows = list(files_of(folder, plugin.workflows))
+        return plugin
     except BaseException as error:
         for name in [name for name in sys.modules if name == package or name.startswith(package + ".")]:
             del sys.modules[name]
@@ -69,8 +73,10 @@ def installed(group: str = GROUP) -> list[Plugin]:
 
 
 def gather(workspaces: Sequence[str | Path] = ()) -> Plugin:
-    """Everything users bring: installed plugins and the workspaces, as one. Raises NotFound, BadDefinition."""
-    return merge([*installed(), *(load(directory) for directory in workspaces)])
+    """Workflows, and everything users bring: installed plugins and the workspaces. Raises NotFound, BadDefinition."""
+    from infra.cel import Cel
+
+    return merge([workflow_plugin(Cel()), *installed(), *(load(directory) for directory in workspaces)])
 
 
 def _from_entry_point(point: EntryPoint) -> Plugin:
@@ -96,6 +102,11 @@ def _checked(found: Any, where: str) -> Plugin:
         "projections": (found.projections, Projection),
         "tasks": (found.tasks, Task),
     }
+    for index, item in enumerate(found.workflows):
+        if not isinstance(item, str | Path):
+            raise BadDefinition(
+                f"{where}.workflows[{index}] is {_a(item)}, not a path", hint="name the file of a definition"
+            )
     for name, (items, kind) in expected.items():
         for index, item in enumerate(items):
             if not isinstance(item, kind):

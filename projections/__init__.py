@@ -1,6 +1,6 @@
 """What we know: read models folded from the log. Each is one file and one line in `PROJECTIONS`."""
 
-from projections import actors, events, inbox, lineage, throughput
+from projections import actors, approvals, events, inbox, lineage, runs, throughput, workflows
 from projections.core.chronicle import Chronicle
 from projections.core.comparison import Comparison
 from projections.core.definition import Layout, Projection, Ref, Row, Table
@@ -15,10 +15,13 @@ from projections.core.source import StoreSource
 
 PROJECTIONS = [
     actors.PROJECTION,
+    approvals.PROJECTION,
     events.PROJECTION,
     inbox.PROJECTION,
     lineage.PROJECTION,
+    runs.PROJECTION,
     throughput.PROJECTION,
+    workflows.PROJECTION,
 ]
 """The read models that come with the system; a workspace's own are added to them by name."""
 

@@ -194,6 +194,7 @@ class Plugin:
         events: Sequence[type[Any] | Type] = (),
         projections: Sequence[Any] = (),
         tasks: Sequence[Any] = (),
+        workflows: Sequence[Any] = (),
     ) -> None:
         self.kinds = list(kinds)
         self.effects = list(effects)
@@ -201,6 +202,8 @@ class Plugin:
         self.projections = list(projections)
         self.tasks = list(tasks)
         """`actors.workflows.tasks.Task`s, for the steps of workflows."""
+        self.workflows = list(workflows)
+        """Files of workflow definitions, relative to the workspace."""
 
 
 def merge(plugins: Iterable[Plugin]) -> Plugin:
@@ -212,6 +215,7 @@ def merge(plugins: Iterable[Plugin]) -> Plugin:
         merged.events += plugin.events
         merged.projections += plugin.projections
         merged.tasks += plugin.tasks
+        merged.workflows += plugin.workflows
     for what, names in (
         ("actor kind", [k.name for k in merged.kinds]),
         ("effect kind", [e.name for e in merged.effects]),

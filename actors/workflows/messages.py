@@ -37,6 +37,9 @@ class StartWorkflow(msgspec.Struct, frozen=True, omit_defaults=True):
     labels: dict[str, str] = {}
     priority: int | None = None
     by: str = ""
+    results: dict[str, Any] = {}
+    """Recorded outputs of steps that need not run again, of the run `forked_from`."""
+    forked_from: str = ""
 
 
 class SetSchedule(msgspec.Struct, frozen=True):

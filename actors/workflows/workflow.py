@@ -166,7 +166,7 @@ def _begin(request: StartWorkflow, version: Version, message: Message) -> list[A
     assert request.version is not None
     start = StartRun(
         version.plan, request.inputs, request.parent, request.labels, request.priority, request.by,
-        reports_to=message.to,
+        request.results, request.forked_from, reports_to=message.to,
     )  # fmt: skip
     admitted = WorkflowRunAdmitted(request.run, request.version, message.time, request.by)
     return [admitted, Tell(f"run/{request.run}", start)]

@@ -1,0 +1,123 @@
+"""Definitions of workflows on this host: read, checked against the tasks known here, and published."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from actors.workflows.tasks import Catalogue, Task
+from actors.workflows.workflow import PublishWorkflow
+from events import ids
+from events.cloudevents import digest
+from events.envelope import Answer, Message
+from events.errors import ThespisError
+from gateway.tokens import now
+
+if TYPE_CHECKING:
+    from actors.workflows.definition import Compiled, Problem
+
+log = logging.getLogger("thespis.workflows")
+
+ENDINGS: Final = (".yaml", ".yml", ".json")
+
+BY: Final = "workspace"
+"""Who publishes what lies in a workspace."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Broken(msgspec.Struct, frozen=True):
+    """A definition of a workspace that is not served, and everything that is wrong with it."""
+
+    file: str
+    problems: list[Any]
+
+
+class Definitions:
+    """Checks definitions. `tasks` are those that steps may name, `broken` the files of the workspace that are wrong."""
+
+    def __init__(self, tasks: Iterable[Task] = ()) -> None:
+        self.tasks = Catalogue(tasks)
+        self.broken: list[Broken] = []
+        self._lock = Lock()
+        self._expressions: Any = None
+
+    def compile(self, text: str, file: str) -> Compiled:
+        """A definition, checked and planned. Raises DefinitionInvalid with all that is wrong."""
+        from actors.workflows.definition import compile_workflow, read
+        from infra.cel import Cel
+
+        with self._lock:
+            if self._expressions is None:
+                self._expressions = Cel()
+            return compile_workflow(read(text, file), self._expressions, self.tasks)
+
+    async def check(self, text: str, file: str) -> Compiled:
+        """`compile`, beside the loop."""
+        return await asyncio.to_thread(self.compile, text, file)
+
+    async def publish(self, files: Sequence[Path], tenant: str, ask: Callable[[Message], Awaitable[Answer]]) -> None:
+        """Publish the definitions of a workspace whose hash is not that of the newest version.
+
+        What is wrong with one is logged and kept in `broken`; the others are published all the same.
+        """
+        for file in files:
+            try:
+                text = await asyncio.to_thread(file.read_text, "utf-8")
+                compiled = await self.check(text, str(file))
+                answer = await ask(publication(compiled, text, tenant, BY))
+            except Exception as error:
+                self._failed(file, error)
+                continue
+            said = msgspec.json.decode(answer.data or b"{}")
+            if answer.outcome == "refused":
+                self._failed(file, ThespisError(str(said.get("reason") or "refused")))
+            elif said.get("published"):
+                log.info("published %s as workflow %s, version %s", file, said["name"], said["version"])
+
+    def _failed(self, file: Path, error: Exception) -> None:
+        from actors.workflows.definition import DefinitionInvalid
+
+        problems: list[Any] = [{"file": str(file), "line": 1, "column": 1, "pointer": "", "message": str(error)}]
+        if isinstance(error, DefinitionInvalid):
+            problems = [described(problem) for problem in error.problems]
+        self.broken.append(Broken(str(file), problems))
+        for problem in problems:
+            log.error("%s:%s:%s: %s", problem["file"], problem["line"], problem["column"], problem["message"])
+
+
+def described(problem: Problem) -> dict[str, Any]:
+    """A problem as JSON."""
+    return {
+        "file": problem.file, "line": problem.line, "column": problem.column, "pointer": problem.pointer,
+        "message": problem.message, "hint": problem.hint,
+    }  # fmt: skip
+
+
+def publication(compiled: Compiled, text: str, tenant: str, by: str, id: str = "", patience: float = 30.0) -> Message:
+    """The message that publishes a definition."""
+    from actors.workflows.plan import encode_plan
+
+    id = id or ids.random_id()
+    body = _encode(PublishWorkflow(msgspec.Raw(encode_plan(compiled.plan)), text, by))
+    at = now()
+    return Message(
+        id=id, type="PublishWorkflow", to=f"workflow/{compiled.plan.name}", tenant=tenant, body=body, sender=by,
+        time=at, causation="", correlation=id, schema=1, digest=digest("PublishWorkflow", body), trace=None,
+        deadline=at + int(patience * 1e6),
+    )  # fmt: skip
+
+
+def files_of(folder: Path, named: Sequence[str | Path] = ()) -> list[Path]:
+    """The definitions of a workspace: those it names, `*.workflow.yaml` (yml, json), and all in `workflows/`."""
+    found = [folder / name for name in named]
+    for ending in ENDINGS:
+        found += folder.glob(f"*.workflow{ending}")
+        found += (folder / "workflows").glob(f"*{ending}")
+    return sorted({path.resolve() for path in found})
