@@ -39,11 +39,15 @@ class Timeouts(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class LimitUse(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A shared limit the step must hold a unit of while it runs; `key` picks one of several under the same name."""
+    """A shared limit the step must hold units of while it runs; `key` picks one of several under the same name.
+
+    `size` is how many units there are, as far as this definition knows: None leaves it as it is.
+    """
 
     name: str
     key: Value = None
     units: int = 1
+    size: int | None = None
 
 
 # -- actions
@@ -213,14 +217,14 @@ class Recurrence(msgspec.Struct, frozen=True, omit_defaults=True):
     """When a workflow runs by itself. `zone` is an IANA name, `jitter` in seconds.
 
     `gap`: what becomes of a time that a clock change skips (shift, skip). `overlap`: which of the two when it comes
-    twice (first, last, both). `catch_up`: times that passed while nobody looked (none, last, all). `concurrent`: what
-    to do when the run before has not ended (skip, queue, allow, cancel_other).
+    twice (first, last, both; empty: see `actors.cron.times`). `catch_up`: times that passed while nobody looked (none,
+    last, all). `concurrent`: what to do when the run before has not ended (skip, queue, allow, cancel_other).
     """
 
     cron: str
     zone: str = "UTC"
     gap: str = "shift"
-    overlap: str = "first"
+    overlap: str = ""
     catch_up: str = "last"
     concurrent: str = "skip"
     jitter: float = 0.0

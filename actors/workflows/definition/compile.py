@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
+from actors import cron
 from actors.workflows.definition.assets import as_steps
 from actors.workflows.definition.document import Document, token
 from actors.workflows.definition.durations import seconds
@@ -79,23 +80,30 @@ def compile_workflow(document: Document, expressions: Expressions, tasks: Tasks 
     if not model.steps:
         compiler.problem("", "a workflow has at least one step")
     schema = compiler.input_schema(model.inputs)
+    recurrence = _recurrence(compiler, model.schedule)
     if compiler.problems:
         raise DefinitionInvalid(compiler.problems)
     root = msgspec.structs.replace(root, output=outputs or None)
     plan = Plan(
         model.name, 0, "", root, schema, model.limits.concurrency, model.limits.timeout, model.priority, model.grace,
-        model.limits.runs, model.limits.queue, _recurrence(model.schedule),
+        model.limits.runs, model.limits.queue, recurrence,
     )  # fmt: skip
     digest = blake2b(encode_plan(plan), digest_size=16).hexdigest()
     return Compiled(msgspec.structs.replace(plan, hash=digest), model, schema)
 
 
-def _recurrence(model: ScheduleModel | None) -> Recurrence | None:
+def _recurrence(compiler: _Compiler, model: ScheduleModel | None) -> Recurrence | None:
     if model is None:
         return None
+    for at, check, text in (("/schedule/cron", cron.parse, model.cron), ("/schedule/zone", cron.zone_of, model.zone)):
+        try:
+            check(text)
+        except cron.CronError as error:
+            compiler.problem(at, error.message, error.hint)
     return Recurrence(
-        model.cron, model.zone, model.gap, model.overlap, model.catch_up, model.concurrent, model.jitter, model.inputs
-    )
+        model.cron, model.zone, model.gap, model.overlap or "", model.catch_up, model.concurrent, model.jitter,
+        model.inputs,
+    )  # fmt: skip
 
 
 class _Scope:
@@ -292,7 +300,8 @@ class _Compiler:
             optional=m.optional,
             priority=m.priority,
             limits=tuple(
-                LimitUse(u.name, look(f"{at}/limits/{n}/key", u.key, scope), u.units) for n, u in enumerate(m.limits)
+                LimitUse(u.name, look(f"{at}/limits/{n}/key", u.key, scope), u.units, u.size)
+                for n, u in enumerate(m.limits)
             ),
             produces=produces,
             consumes=tuple(m.consumes),
