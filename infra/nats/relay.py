@@ -242,6 +242,13 @@ class Relay:
                 self._futile = 0
                 if not await self._wait(self._poll):
                     self._head = await self._store.head()
+                    await self._look()
+
+    async def _look(self) -> None:
+        """With nothing to publish, nobody would refuse it: see whether the stream is still where it was left."""
+        found = await find_stream(self._connection, EV)
+        if found is None or (found["created"], found["state"]["last_seq"]) != (self._created, self._acked):
+            self._broken = "the stream is not where it was left"
 
     async def _next(self) -> Sequence[Event]:
         """The events after the last one sent, from what was handed over if possible."""

@@ -193,6 +193,30 @@ async def test_the_stream_is_filled_again_after_it_was_removed(nats_server: Nats
     assert len(await stream_of(nats_server.url)) == 50
 
 
+async def test_an_idle_relay_sees_that_its_stream_was_removed(nats_server: Nats, connection: Connection) -> None:
+    log = Log()
+    log.grow(40)
+    async with relaying(connection, log, poll=0.05) as relay:
+        await reached(relay, 40)
+        await connection.jetstream(f"STREAM.DELETE.{EV}")
+        async with asyncio.timeout(30):
+            while (found := await find_stream(connection, EV)) is None or found["state"]["last_seq"] < 40:
+                await asyncio.sleep(0.02)
+    assert len(await stream_of(nats_server.url)) == 40
+
+
+async def test_an_idle_relay_sees_a_foreign_message(nats_server: Nats, connection: Connection) -> None:
+    log = Log()
+    log.grow(10)
+    async with relaying(connection, log, poll=0.05) as relay:
+        await reached(relay, 10)
+        await connection.request("ev.default.account.1.Deposited", b"forged")
+        async with asyncio.timeout(30):
+            while (found := await find_stream(connection, EV)) is None or found["state"]["last_seq"] != 10:
+                await asyncio.sleep(0.02)
+    assert [headers["ce-id"] for _, _, headers, _ in await stream_of(nats_server.url)] == [e.id for e in log.events]
+
+
 @pytest.mark.parametrize("wiped", [False, True])
 async def test_nothing_is_missing_after_the_server_was_killed_under_load(
     nats_server: Nats, connection: Connection, wiped: bool
