@@ -36,7 +36,6 @@ from actors.core.hand import Hand
 from actors.core.history import history
 from actors.core.host import Host
 from actors.core.kind import Plugin, merge
-from actors.workflows.tasks import Catalogue
 from events.envelope import Event
 from events.errors import BadDefinition, ThespisError
 from events.ids import random_id
@@ -67,9 +66,7 @@ from infra.postgres.projections import open_read_models
 from infra.postgres.store import open_store
 from infra.postgres.tokens import PostgresTokens
 from infra.tasks.builtin import BUILTIN
-from infra.tasks.effects import Here, task_effects
-from infra.tasks.local import Executor
-from infra.tasks.showing import shown
+from infra.tasks.hosting import HostTasks
 from infra.vault.source import OpenedSource
 from projections import PROJECTIONS, Chronicle, Projector
 
@@ -153,12 +150,11 @@ async def running(options: Options) -> AsyncGenerator[Server]:
         projections = [*PROJECTIONS, *options.plugin.projections]
         info = Info(os.getpid(), socket.gethostname(), {p.name: p.version for p in projections})
         ring = vault.ring if vault else None
-        blobs = PostgresBlobs(links)
-        executor = Executor(
-            Catalogue([*BUILTIN, *options.plugin.tasks]), blobs, worker=f"host/{host_id}", show=shown(bus)
-        )
-        stack.push_async_callback(executor.stop)
-        plugin = merge([options.plugin, Plugin(effects=task_effects(Here(executor)))])
+        tasks = HostTasks(
+            connection, PostgresBlobs(links), [*BUILTIN, *options.plugin.tasks], f"host:{host_id}",
+            replicas=options.settings.nats_replicas,
+        )  # fmt: skip
+        plugin = merge([options.plugin, Plugin(effects=tasks.effects)])
         host = Host(store, plugin, host_id=host_id, hand=hand, info=msgspec.json.encode(info), keyring=ring)
         client = Client(bus, host)
         relay_connection = connection
@@ -231,6 +227,7 @@ async def running(options: Options) -> AsyncGenerator[Server]:
         await _start(stack, singletons.start, singletons.stop)
         await _start(stack, keeper.start, keeper.stop)
         await _start(stack, server.start, server.stop)
+        await _start(stack, partial(tasks.start, host, client), tasks.stop)
         await _start(stack, host.start, host.stop)
         bus.send(COMINGS, b"")
         if people is not None:

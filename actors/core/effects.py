@@ -17,7 +17,7 @@ from actors.core.draft import EffectBody
 from actors.core.kind import Attempt, EffectKind
 from actors.core.outputs import Outcome
 from actors.core.sealing import Sealing
-from events.errors import ThespisError, Unavailable
+from events.errors import NotOwned, ThespisError, Unavailable
 from events.ids import keyed
 from events.sealing import is_sealed, unseal
 from events.store import Effect, EffectChange, EventStore
@@ -56,6 +56,8 @@ class Effects:
         self._settle = settle
         self._record = record
         self.late = late
+        self.closing: list[Callable[[str], None]] = []
+        """Called with the id of every effect whose outcome was delivered."""
         self.sealing: Sealing | None = None
         self._known: set[str] = set()
         """Effects queued, running or handed to their actor."""
@@ -83,6 +85,8 @@ class Effects:
         """The outcome was delivered, or nobody here is responsible any more."""
         self._known.discard(id)
         self._handed.pop(id, None)
+        for listener in self.closing:
+            listener(id)
 
     def undelivered(self, change: EffectChange) -> None:
         """The actor cannot take the outcome now: keep it in the ledger until it can."""
@@ -182,6 +186,9 @@ class Effects:
                     result = await kind.perform(request, attempt)
                 await self._finish(effect, "succeeded", result, "", number)
                 return
+            except NotOwned:  # the performer saw that the actor moved: whoever owns it now goes on with the call
+                self._let_go(effect)
+                return
             except Exception as error:
                 unsure = kind.effect_class == "irreversible" and isinstance(error, OSError)
                 text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
@@ -222,6 +229,9 @@ class Effects:
                     result, text = (value, "") if status == "succeeded" else (None, str(value))
                     await self._finish(effect, status, result, text, effect.attempt)
                     return
+            except NotOwned:
+                self._let_go(effect)
+                return
             except Exception as failure:
                 error = f"{error}; reconciling failed: {type(failure).__name__}: {failure}"
         await self._finish(effect, "unknown", None, error, effect.attempt)

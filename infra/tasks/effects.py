@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from functools import partial
 from typing import Any, Final, Protocol
 
 from actors.core.kind import EFFECT_CLASSES, Attempt, EffectKind
@@ -19,7 +20,7 @@ LOST_AGAIN: Final = 2
 class Performer(Protocol):
     """Who performs calls."""
 
-    def perform(self, call: TaskCall, attempt: Attempt) -> Awaitable[Any]:
+    def perform(self, effect_class: str, call: TaskCall, attempt: Attempt) -> Awaitable[Any]:
         """The TaskResult. Raises OSError when nobody knows what became of an irreversible call."""
         ...
 
@@ -37,8 +38,8 @@ def task_effects(performer: Performer) -> list[EffectKind]:
     # No timeout and no repetition here: the call has its own, and a result is a result even if the task failed.
     kinds = [
         EffectKind(
-            effect_kind(c), request=TaskCall, perform=performer.perform, effect_class=c, attempts=1, timeout=None,
-            concurrency=AT_ONCE, reconcile=performer.reconcile if c == "irreversible" else None,
+            effect_kind(c), request=TaskCall, perform=partial(performer.perform, c), effect_class=c, attempts=1,
+            timeout=None, concurrency=AT_ONCE, reconcile=performer.reconcile if c == "irreversible" else None,
         )
         for c in EFFECT_CLASSES
     ]  # fmt: skip
@@ -52,7 +53,11 @@ class Here:
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
 
-    async def perform(self, call: TaskCall, attempt: Attempt) -> Any:
+    def knows(self, task: str) -> bool:
+        """Whether the task can be performed here."""
+        return self._executor.knows(task)
+
+    async def perform(self, effect_class: str, call: TaskCall, attempt: Attempt) -> Any:
         """The TaskResult. A call whose child process died is made again a few times: what is irreversible raises."""
         result: TaskResult = await self._executor.perform(call, attempt.tenant)
         for _ in range(LOST_AGAIN):

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from inspect import isawaitable, iscoroutinefunction, signature
 from typing import Any, Final
@@ -18,7 +18,7 @@ import msgspec
 
 from actors.workflows.tasks import Catalogue, Task, TaskCall, TaskError, TaskResult
 from events.blobs import Blobs
-from events.errors import NotFound, ThespisError, Unavailable
+from events.errors import NotFound, ThespisError, TooLarge, Unavailable
 from infra.tasks.context import Context
 from infra.tasks.lanes import Lane, Ticket
 from infra.tasks.processes import Lost, Processes
@@ -34,6 +34,7 @@ PATIENCE: Final = 30.0
 
 Name = tuple[str, str, str, int]
 """(tenant, run, step, attempt): at most one call of that name is performed at a time."""
+MayBegin = Callable[[], Awaitable[bool]]
 Show = Callable[[str, TaskCall, Any], None]
 """Called with (tenant, call, data): progress for whoever is watching."""
 
@@ -129,12 +130,12 @@ class Executor:
         self._threads.stop()
         await self._processes.stop()
 
-    async def perform(self, call: TaskCall, tenant: str = "default", begun: Callable[[], None] | None = None) -> Any:
+    async def perform(self, call: TaskCall, tenant: str = "default", may_begin: MayBegin | None = None) -> Any:
         """The call's TaskResult, whatever the task did; cancelled from outside, the call is cut off.
 
         Raises OutcomeUnknown for an irreversible task that was begun and lost, stopped half way or out of time.
-        A call of the same run, step and attempt that is under way is waited for, not made twice. `begun` is called
-        when it has its slot.
+        A call of the same run, step and attempt that is under way is waited for, not made twice. `may_begin` is asked
+        when it has its slot; if it says no, the kind of the result is `withdrawn`.
         """
         name = (tenant, call.run, call.step, call.attempt)
         running = self._running.get(name)
@@ -148,7 +149,7 @@ class Executor:
         loop = asyncio.get_running_loop()
         running = Running(name, call, task, self._lanes[task.where], loop.create_future())
         self._running[name] = running
-        begin = partial(self._begin, running, begun)
+        begin = partial(self._begin, running, may_begin)
         running.ticket = running.lane.enter(task.id, task.at_once, call.priority, begin)
         if running.ticket is not None and call.queued is not None:
             running.timers.append(loop.call_later(call.queued, self._not_begun, running))
@@ -202,12 +203,20 @@ class Executor:
                 self._found[name] = None
         return self._found[name]
 
-    def _begin(self, running: Running, begun: Callable[[], None] | None) -> None:
+    def _begin(self, running: Running, may_begin: MayBegin | None) -> None:
         """It has a slot."""
-        call, task = running.call, running.task
         loop = asyncio.get_running_loop()
         if running.timers:
             self._stop_timers(running)
+        if may_begin is None:
+            self._clock(running)
+        running.work = loop.create_task(self._work(running, may_begin))
+        running.work.add_done_callback(partial(self._worked, running))
+
+    def _clock(self, running: Running) -> None:
+        """From here on its time runs, and what becomes of it matters."""
+        call, task = running.call, running.task
+        loop = asyncio.get_running_loop()
         running.started = self._now()
         say = partial(self._said, running, loop)
         running.context = Context(task.name, running.name[0], call.run, call.step, call.attempt, call.key, say)
@@ -216,15 +225,17 @@ class Executor:
         if call.heartbeat is not None:
             running.beat = loop.time()
             running.timers.append(loop.call_later(call.heartbeat, self._check_beat, running))
-        running.work = loop.create_task(self._work(running))
-        running.work.add_done_callback(partial(self._worked, running))
-        if begun is not None:
-            begun()
 
-    async def _work(self, running: Running) -> None:
-        task, context = running.task, running.context
-        assert context is not None
+    async def _work(self, running: Running, may_begin: MayBegin | None) -> None:
+        task = running.task
         try:
+            if may_begin is not None:
+                if not await may_begin():
+                    self._settle(running, self._result(running, kind="withdrawn", message="not ours to begin"))
+                    return
+                self._clock(running)
+            context = running.context
+            assert context is not None
             value = await self._input(running.call, task)
             if running.verdict is not None:
                 raise asyncio.CancelledError
@@ -287,6 +298,8 @@ class Executor:
                 return await work()
             except NotFound as error:
                 raise TaskError(error.message, kind="invalid") from None
+            except TooLarge as error:
+                raise TaskError(f"a large value: {error.message}", kind="too-large") from None
             except Unavailable as error:
                 if asyncio.get_running_loop().time() > deadline:
                     raise TaskError(f"a large value: {error.message}", kind="unavailable") from None
@@ -322,8 +335,8 @@ class Executor:
         if running.verdict is not None and running.verdict[0] != "cancelled" and not result.kind:
             kind, message = running.verdict
             result = self._result(running, kind=kind, message=message)
-        unsure = unsure or (result.kind == "timeout" and running.work is not None)
-        if unsure and running.task.effect_class == "irreversible":
+        unsure = unsure or result.kind == "timeout"
+        if unsure and running.context is not None and running.task.effect_class == "irreversible":
             running.done.set_exception(OutcomeUnknown(result.message))
         else:
             running.done.set_result(result)

@@ -38,6 +38,14 @@ def call(task: str = "t", input: Any = None, step: str = "a", **said: Any) -> Ta
     return TaskCall(task, "run/1", step, said.pop("attempt", 1), f"run/1/{step}", input, **said)
 
 
+def noting(event: asyncio.Event) -> Callable[[], Any]:
+    async def may_begin() -> bool:
+        event.set()
+        return True
+
+    return may_begin
+
+
 def plain(result: TaskResult) -> Any:
     return msgspec.json.decode(msgspec.json.encode(result.output))
 
@@ -256,7 +264,7 @@ async def test_a_task_that_will_not_stop_is_given_up_after_its_grace(make: Make)
 async def test_functions_elsewhere_are_asked_to_stop(make: Make, where: str) -> None:
     began = asyncio.Event()
     executor = make(Task("t", work.spin, where=where))
-    under_way = asyncio.create_task(executor.perform(call(), begun=began.set))
+    under_way = asyncio.create_task(executor.perform(call(), may_begin=noting(began)))
     await began.wait()
     executor.cancel("default", "run/1", "a", 1, 30)
     assert (await under_way).kind == "cancelled"
@@ -268,7 +276,7 @@ async def test_a_process_that_does_not_listen_is_killed_and_another_takes_its_pl
         Task("t", work.hang, where="process"), Task("add", work.add, input=work.Numbers, where="process"),
         slots=Slots(processes=1),
     )  # fmt: skip
-    under_way = asyncio.create_task(executor.perform(call(), begun=began.set))
+    under_way = asyncio.create_task(executor.perform(call(), may_begin=noting(began)))
     await began.wait()
     executor.cancel("default", "run/1", "a", 1, 0.05)
     assert (await under_way).kind == "cancelled"

@@ -12,6 +12,7 @@ COMMANDS: Final[dict[str, dict[str, str]]] = {
     "Run": {
         "up": "Start Postgres, NATS and a host on this machine.",
         "host": "Run one host against a Postgres and a NATS that are already there.",
+        "worker": "Perform steps of workflows that name a queue.",
         "demo": "Move money while killing the host, then prove that none was lost.",
         "new": "Write a small workspace: an actor, a projection and a passing test.",
         "doctor": "Check this machine and the running instance, and say what to do.",
