@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from actors.approval import approval
 from actors.core.kind import EffectKind, Plugin
 from actors.limit import limit
+from actors.schedule import schedule
 from actors.workflows.expressions import Expressions
 from actors.workflows.run import run_kind
 from actors.workflows.workflow import workflow
 
 
 def workflow_plugin(expressions: Expressions, effects: Sequence[EffectKind] = ()) -> Plugin:
-    """The kinds run, workflow, approval and limit. `effects` perform the tasks: `task-…`, `task-cancel`."""
-    return Plugin(kinds=[run_kind(expressions), workflow, approval, limit], effects=effects)
+    """The kinds of workflows. `effects` perform the tasks: `task-…`, `task-cancel`."""
+    return Plugin(kinds=[run_kind(expressions), workflow, schedule, approval, limit], effects=effects)

@@ -13,11 +13,12 @@ from typing import Any, Final
 import msgspec
 from msgspec.structs import replace
 
+from actors import cron
 from actors.core.kind import Kind
 from actors.core.outputs import Reply, Tell, TellRefused
 from actors.workflows.inputs import checked, schema_problem
 from actors.workflows.messages import CancelRun, RunEnded, RunOver, SetSchedule, StartRun, StartWorkflow, StopRun
-from actors.workflows.plan import Plan, decode_plan, encode_plan
+from actors.workflows.plan import Plan, Recurrence, decode_plan, encode_plan
 from events.address import split
 from events.definitions import (
     DEFINITION_EVENTS,
@@ -96,6 +97,8 @@ def _publish(state: Workflow, m: PublishWorkflow, message: Message) -> list[Any]
     problem = schema_problem(plan.inputs)
     if problem:
         raise Refused(f"the schema of the inputs is none: {problem}", code="plan")
+    if plan.schedule is not None:
+        _check_schedule(plan.schedule)
     newest = state.versions.get(str(state.newest))
     if newest is not None and newest.hash == plan.hash and not state.retired:
         return [Reply({"name": name, "version": state.newest, "hash": plan.hash, "published": False})]
@@ -108,6 +111,14 @@ def _publish(state: Workflow, m: PublishWorkflow, message: Message) -> list[Any]
     # The new version may let in more runs at once than the one before.
     outs += _admit(state, dict(state.queue), len(state.active), plan, message)
     return [*outs, Reply({"name": name, "version": number, "hash": plan.hash, "published": True})]
+
+
+def _check_schedule(recurrence: Recurrence) -> None:
+    try:
+        cron.parse(recurrence.cron)
+        cron.zone_of(recurrence.zone)
+    except cron.CronError as error:
+        raise Refused(error.message, code="schedule") from None
 
 
 def _retire(state: Workflow, m: RetireWorkflow, message: Message) -> list[Any]:
