@@ -208,13 +208,18 @@ class Relay:
         known = self._acked if state.created == self._created and state.last >= self._acked else 0
         lowest = max(state.first, known + 1, state.last - self._window - self._page)
         for start in range(lowest, state.last + 1, 256):
-            count = min(256, state.last + 1 - start)
-            events = await self._store.read(start - 1, count)
-            found = await asyncio.gather(*(self._headers(n) for n in range(start, start + count)))
-            for event, headers in zip(events, found, strict=True):
-                if headers is not None and any(headers.get(k) != v for k, v in facts.headers(event).items()):
-                    return f"holds something else than the log at {event.position}"
+            if at := await self._foreign(start, min(256, state.last + 1 - start)):
+                return f"holds something else than the log at {at}"
         return ""
+
+    async def _foreign(self, start: int, count: int) -> int:
+        """The first of these positions where the stream holds something else than the log; 0 when there is none."""
+        events = await self._store.read(start - 1, count)
+        found = await asyncio.gather(*(self._headers(n) for n in range(start, start + count)))
+        for event, headers in zip(events, found, strict=True):
+            if headers is not None and any(headers.get(k) != v for k, v in facts.headers(event).items()):
+                return event.position
+        return 0
 
     async def _headers(self, sequence: int) -> dict[str, str] | None:
         """The headers of one message of the stream, None when it is gone or cannot be read."""
@@ -249,6 +254,8 @@ class Relay:
         found = await find_stream(self._connection, EV)
         if found is None or (found["created"], found["state"]["last_seq"]) != (self._created, self._acked):
             self._broken = "the stream is not where it was left"
+        elif found["state"]["messages"] and await self._foreign(self._acked, 1):
+            self._broken = "the stream does not end with the last event"
 
     async def _next(self) -> Sequence[Event]:
         """The events after the last one sent, from what was handed over if possible."""

@@ -129,8 +129,10 @@ class Torture:
         builds = await self.world.models.builds()
         behind = [f"{build.projection} is at {build.cursor} of {head}" for build in builds if build.cursor < head]
         stream = self.world.broker.stream
-        if stream is None or stream.last < head:
+        if stream is None or stream.last != head:
             behind.append(f"the bus is at {stream and stream.last} of {head}")
+        elif self.world.broker.ids() != [event.id for event in await self.world.log.read(0, 1 << 62)]:
+            behind.append("the bus holds something else than the log")
         return behind
 
     async def _judge(self) -> Result:
