@@ -43,7 +43,7 @@ class Template:
                 expression = expressions.compile(source, self._names)
                 self._found.append(expression)
                 return expression.evaluate
-            literal = "${" + value[3:] if value.startswith("$${") else value
+            literal = value.replace("$${", "${")
             return lambda _bindings: literal
         if isinstance(value, dict):
             parts = {str(k): self._compile(v, expressions) for k, v in value.items()}  # type: ignore[misc]

@@ -1,120 +1,168 @@
-"""From a document to the model: short forms written out, and every error with its place."""
+"""From a document to the model: short forms written out, and every error of form with its place."""
 
 from __future__ import annotations
 
-from typing import Any, cast
+from functools import cache
+from types import UnionType
+from typing import Annotated, Any, Literal, NamedTuple, Union, cast, get_args, get_origin
 
 from pydantic import ValidationError
 
 from actors.workflows.definition.document import Document, token
-from actors.workflows.definition.model import LATER, SHORT, BlockModel, StepModel, WorkflowModel
+from actors.workflows.definition.fields import Many
+from actors.workflows.definition.model import LATER, Model, WorkflowModel
 from actors.workflows.definition.problems import Problem, nearest
 
-ACTIONS = ("task", "workflow", "wait", "approve", "switch", "steps", "value")
+
+class Form(NamedTuple):
+    """How a field is written: a value, a model, or a list or map of models; `many`: one item may stand for a list."""
+
+    model: type[Model] | None = None
+    holds: str = ""
+    many: bool = False
 
 
-def shape(document: Document) -> tuple[WorkflowModel | None, list[Problem]]:
-    """The definition as a model, and what is wrong with its shape."""
+def shape(document: Document, value: Any) -> tuple[WorkflowModel | None, list[Problem]]:
+    """The definition as a model, and what is wrong with its form."""
     problems: list[Problem] = []
-    if not isinstance(document.value, dict):
+    if not isinstance(value, dict):
         return None, [document.problem("", "a workflow is a map of name, inputs, steps, …")]
-    value = _workflow(document, cast("dict[str, Any]", document.value), problems)
+    written_out = _write_out(document, "", value, WorkflowModel, problems)
     try:
-        return WorkflowModel.model_validate(value), problems
+        return WorkflowModel.model_validate(written_out), problems
     except ValidationError as error:
-        known = {(p.pointer, p.line) for p in problems}
-        for fault in error.errors(include_url=False):
-            problem = _problem(document, fault)
-            if (problem.pointer, problem.line) not in known:
-                problems.append(problem)
+        problems += [_problem(document, fault) for fault in error.errors(include_url=False)]
         return None, problems
 
 
-def _workflow(document: Document, value: dict[str, Any], problems: list[Problem]) -> dict[str, Any]:
-    found = _known(document, "", value, WorkflowModel, problems)
-    if isinstance(found.get("steps"), dict):
-        found["steps"] = _steps(document, "/steps", found["steps"], problems)
-    assets = found.get("assets")
-    if isinstance(assets, dict):
-        for name, asset in cast("dict[str, Any]", assets).items():
-            if isinstance(asset, dict) and isinstance(asset.get("make"), dict):
-                at = f"/assets/{token(name)}/make"
-                asset["make"] = _step(document, at, cast("dict[str, Any]", asset["make"]), problems)
-    return found
-
-
-def _steps(document: Document, pointer: str, steps: dict[str, Any], problems: list[Problem]) -> dict[str, Any]:
-    return {
-        name: _step(document, f"{pointer}/{token(name)}", cast("dict[str, Any]", step), problems)
-        if isinstance(step, dict)
-        else step
-        for name, step in steps.items()
-    }
-
-
-def _step(document: Document, pointer: str, step: dict[str, Any], problems: list[Problem]) -> dict[str, Any]:
-    found = _known(document, pointer, step, StepModel, problems)
-    for name, short in SHORT.items():
-        plain = found.get(name)
-        if plain is not None and not isinstance(plain, dict):
-            found[name] = {short: plain}
-    for name in ("needs", "consumes", "produces"):
-        if isinstance(found.get(name), str):
-            found[name] = [found[name]]
-    if isinstance(found.get("produces"), dict):
-        found["produces"] = [found["produces"]]
-    if isinstance(found.get("produces"), list):
-        found["produces"] = [{"asset": p} if isinstance(p, str) else p for p in found["produces"]]
-    if isinstance(found.get("steps"), dict):
-        found["steps"] = _steps(document, f"{pointer}/steps", found["steps"], problems)
-    for name in ("catch", "finally"):
-        block = found.get(name)
-        if isinstance(block, dict):
-            block = _known(document, f"{pointer}/{name}", cast("dict[str, Any]", block), BlockModel, problems)
-            if isinstance(block.get("steps"), dict):
-                block["steps"] = _steps(document, f"{pointer}/{name}/steps", block["steps"], problems)
-            found[name] = block
-    given = [name for name in ACTIONS if name in found]
-    if len(given) != 1:
-        said = f"both {' and '.join(given)}" if given else "nothing to do"
-        problems.append(
-            document.problem(pointer, f"a step does one thing, here is {said}", f"one of {', '.join(ACTIONS)}")
-        )
-    return found
-
-
-def _known(
-    document: Document, pointer: str, value: dict[str, Any], model: Any, problems: list[Problem]
-) -> dict[str, Any]:
-    """A copy with the keys that the model knows; the others are problems, or begin with `x-`."""
-    names = [field.alias or name for name, field in model.model_fields.items()]
+def _write_out(document: Document, pointer: str, value: Any, model: type[Model], problems: list[Problem]) -> Any:
+    """The value without its short forms and `x-` keys; unknown keys are problems."""
+    known = forms(model)
+    if not isinstance(value, dict):
+        if not model.short or value is None:
+            return cast("Any", value)
+        value = {model.short: value}
     found: dict[str, Any] = {}
-    for key, item in value.items():
-        if key in names:
+    for key, item in cast("dict[str, Any]", value).items():
+        at = f"{pointer}/{token(key)}"
+        form = known.get(key)
+        if form is None:
+            if not key.startswith("x-"):
+                problems.append(_unknown(document, at, key, known))
+            continue
+        if form.many and item is not None and not isinstance(item, list):
+            item = [item]
+        if form.model is None:
             found[key] = item
-        elif not key.startswith("x-"):
-            at = f"{pointer}/{token(key)}"
-            if key in LATER:
-                message, hint = f"{key} is not supported", f"it comes with {LATER[key]}, later"
-            else:
-                message, hint = f"unknown key {key!r}", nearest(key, names)
-            problems.append(document.problem(at, message, hint, key=True))
+        elif form.holds == "list" and isinstance(item, list):
+            items = cast("list[Any]", item)
+            found[key] = [_write_out(document, f"{at}/{n}", i, form.model, problems) for n, i in enumerate(items)]
+        elif form.holds == "map" and isinstance(item, dict):
+            named = cast("dict[str, Any]", item)
+            found[key] = {
+                name: _write_out(document, f"{at}/{token(name)}", i, form.model, problems) for name, i in named.items()
+            }
+        else:
+            found[key] = item if form.holds else _write_out(document, at, item, form.model, problems)
     return found
+
+
+def _unknown(document: Document, pointer: str, key: str, known: dict[str, Form]) -> Problem:
+    if key in LATER:
+        return document.problem(pointer, f"{key} is not supported yet", f"it comes later, with {LATER[key]}", key=True)
+    hint = nearest(key, known)
+    if key == "<<":
+        hint = "merge keys are not part of YAML 1.2; write the keys, or an alias for a whole value"
+    return document.problem(pointer, f"unknown key {key!r}", hint, key=True)
+
+
+@cache
+def forms(model: type[Model]) -> dict[str, Form]:
+    """How each field of a model is written, by the name it is written with."""
+    found: dict[str, Form] = {}
+    for name, field in model.model_fields.items():
+        form = _form(field.annotation)
+        many = form.many or any(isinstance(m, Many) for m in field.metadata)
+        found[field.alias or name] = form._replace(many=many)
+    return found
+
+
+def _form(annotation: Any) -> Form:
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _form(arguments[0])._replace(many=any(isinstance(a, Many) for a in arguments[1:]))
+    if origin in (Union, UnionType):
+        return next((form for a in arguments if (form := _form(a)).model is not None), Form())
+    if origin is list:
+        return Form(_form(arguments[0]).model, "list")
+    if origin is dict:
+        return Form(_form(arguments[1]).model, "map")
+    if origin is not Literal and isinstance(annotation, type) and issubclass(annotation, Model):
+        return Form(annotation)
+    return Form()
+
+
+_KINDS = {
+    "string_type": "text", "int_type": "a whole number", "int_from_float": "a whole number", "float_type": "a number",
+    "bool_type": "true or false", "list_type": "a list", "dict_type": "a map", "model_type": "a map",
+    "model_attributes_type": "a map",
+}  # fmt: skip
+
+_LIMITS = {
+    "greater_than_equal": ("at least", "ge"), "less_than_equal": ("at most", "le"),
+    "greater_than": ("more than", "gt"), "less_than": ("less than", "lt"),
+}  # fmt: skip
 
 
 def _problem(document: Document, fault: Any) -> Problem:
-    loc = [part for part in fault["loc"] if not (isinstance(part, str) and part.startswith(("function-", "literal[")))]
+    """What pydantic found, in our words."""
+    loc = list(fault["loc"])
+    of_key = loc[-1:] == ["[key]"]
+    if of_key:
+        loc.pop()
     pointer = "".join(f"/{token(str(part))}" for part in loc)
-    message = str(fault["msg"]).removeprefix("Value error, ")
-    hint = ""
-    kind = fault["type"]
+    kind, given = fault["type"], fault.get("input")
+    context = fault.get("ctx", {})
+    message, hint = str(fault["msg"]).removeprefix("Value error, "), ""
+    message = message[:1].lower() + message[1:]
     if kind == "missing":
         pointer, message = pointer.rpartition("/")[0], f"{loc[-1]!r} is missing"
-    elif kind == "extra_forbidden":
-        return document.problem(pointer, f"unknown key {loc[-1]!r}", key=True)
+    elif kind in _KINDS:
+        message = f"{_KINDS[kind]} is expected here, not {_said(given)}"
+        if kind == "bool_type" and str(given).lower() in ("yes", "no", "on", "off", "y", "n"):
+            hint = f"{given} is a text in YAML 1.2; write true or false"
+        elif kind == "string_type" and isinstance(given, bool | int | float):
+            hint = "quote it"
     elif kind == "literal_error":
-        expected = str(fault["ctx"]["expected"])
-        message, hint = f"{fault['input']!r} is not one of {expected}", ""
+        expected = [str(e) for e in str(context["expected"]).replace(" or ", ", ").replace("'", "").split(", ")]
+        message, hint = f"{_said(given)} is none of {', '.join(expected)}", ""
+        if isinstance(given, str) and (near := nearest(given, expected)).startswith("did"):
+            hint = near
+    elif kind in _LIMITS:
+        word, bound = _LIMITS[kind]
+        message = f"{word} {context[bound]} is expected here, not {_said(given)}"
+    elif kind in ("too_short", "string_too_short"):
+        message = "there must be at least one" if kind == "too_short" else "a text is expected here, not an empty one"
     elif kind == "string_pattern_mismatch":
-        message, hint = f"{fault['input']!r} is no name", "letters, digits, _ and -, beginning with a letter"
-    return document.problem(pointer, message[:1].lower() + message[1:], hint)
+        message, hint = f"{_said(given)} cannot be a name", "letters, digits, _ and -, beginning with a letter"
+        if context["pattern"].startswith("^[a-z]["):
+            hint = "lower-case letters, digits and -, beginning with a letter"
+        elif "@" in context["pattern"]:
+            message, hint = f"{_said(given)} cannot be a task", "name, name@version, or +capability"
+        elif "-" not in context["pattern"]:
+            hint = "letters, digits and _, beginning with a letter"
+    return document.problem(pointer, message, hint, key=of_key)
+
+
+def _said(value: Any) -> str:
+    """A value in a message, in short."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict):
+        return "a map"
+    if isinstance(value, list):
+        return "a list"
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"
