@@ -25,9 +25,6 @@ from actors.core.kind import EFFECT_CLASSES, Attempt, EffectKind
 from actors.workflows.places import in_plan
 from actors.workflows.tasks import CANCEL, CancelCall, Task, TaskCall, TaskError, TaskResult, effect_kind
 
-Name = tuple[str, str, int]
-"""(run, step, attempt)"""
-
 
 class Returns(msgspec.Struct, frozen=True):
     """The result, with what it cost."""
@@ -93,14 +90,13 @@ class Mocks:
         self.faults: list[str] = []
         self.context: Callable[[TaskCall], Any] | None = None
         """Makes what a `Task` that wants a context is given."""
-        self.results: dict[Name, Any] = {}
-        """What each call returned or, when it failed, its error; a call that a lost host made twice counts once."""
+        self.results: dict[str, tuple[str, str, Any]] = {}
+        """(run, step, result or error) by effect: a call that was made twice because a host was lost is one."""
         self._used: set[tuple[str, str]] = set()
-        self._answers: dict[Name, Any] = {}
+        self._answers: dict[str, Any] = {}
         self._turns: dict[int, int] = {}
-        self._begun: dict[Name, int] = {}
-        self._stopped: dict[Name, asyncio.Future[None]] = {}
-        self._hanging: set[Name] = set()
+        self._stopped: dict[tuple[str, str, int], asyncio.Future[None]] = {}
+        self._hanging: set[str] = set()
 
     def fresh(self) -> Mocks:
         """The same answers, with nothing asked yet."""
@@ -139,22 +135,13 @@ class Mocks:
 
     async def perform(self, call: TaskCall, attempt: Attempt) -> Any:
         """One call, as the executor of a host makes it."""
-        name = (call.run, call.step, call.attempt)
         now = asyncio.get_running_loop().time()
         self.calls.append(Call(call.run, call.step, call.task, call.attempt, call.input, now))
-        self._begun[name] = self._begun.get(name, 0) + 1
-        result = await self._within(call, name, self._answered(call, name))
-        self.results[name] = result.output if not result.kind else {"error": result.kind}
-        return msgspec.to_builtins(result)
+        return await self._result(call, attempt.effect)
 
-    async def reconcile(self, call: TaskCall, _attempt: Attempt) -> tuple[str, Any] | None:
+    async def reconcile(self, call: TaskCall, attempt: Attempt) -> tuple[str, Any] | None:
         """What became of an irreversible call whose host was lost: the outside service has done it, once."""
-        name = (call.run, call.step, call.attempt)
-        if not self._begun.get(name):
-            self._begun[name] = 1
-        result = await self._within(call, name, self._answered(call, name))
-        self.results[name] = result.output if not result.kind else {"error": result.kind}
-        return "succeeded", msgspec.to_builtins(result)
+        return "succeeded", await self._result(call, attempt.effect)
 
     async def cancel(self, call: CancelCall, _attempt: Attempt) -> None:
         """Stop a call."""
@@ -169,8 +156,14 @@ class Mocks:
 
     # -- what it answers
 
-    async def _within(self, call: TaskCall, name: Name, answer: Coroutine[Any, Any, TaskResult]) -> TaskResult:
+    async def _result(self, call: TaskCall, effect: str) -> Any:
+        result = await self._within(call, effect, self._answered(call, effect))
+        self.results[effect] = (call.run, call.step, {"error": result.kind} if result.kind else result.output)
+        return msgspec.to_builtins(result)
+
+    async def _within(self, call: TaskCall, effect: str, answer: Coroutine[Any, Any, TaskResult]) -> TaskResult:
         """The answer, unless the call is stopped or out of time before."""
+        name = (call.run, call.step, call.attempt)
         stopped = self._stopped[name] = asyncio.get_running_loop().create_future()
         work = asyncio.ensure_future(answer)
         limit = self._limit(call)
@@ -184,23 +177,23 @@ class Mocks:
         finally:
             work.cancel()
             self._stopped.pop(name, None)
-            self._hanging.discard(name)
+            self._hanging.discard(effect)
 
     def _limit(self, call: TaskCall) -> float | None:
         task = self.known.get(call.task)
         return call.timeout if call.timeout is not None else task.timeout if task is not None else None
 
-    async def _answered(self, call: TaskCall, name: Name) -> TaskResult:
-        answer = self._answers.get(name, _NONE)
+    async def _answered(self, call: TaskCall, effect: str) -> TaskResult:
+        answer = self._answers.get(effect, _NONE)
         if answer is _NONE:
-            answer = self._answers[name] = self._chosen(call)
+            answer = self._answers[effect] = self._chosen(call)
         while isinstance(answer, Takes):
             await asyncio.sleep(answer.seconds)
             answer = self._asked(answer.answer, call)
         if isinstance(answer, Hangs):
             if call.heartbeat is None:
                 if self._limit(call) is None:
-                    self._hanging.add(name)
+                    self._hanging.add(effect)
                 await asyncio.get_running_loop().create_future()
             await asyncio.sleep(call.heartbeat or 0.0)
             return TaskResult(kind="timeout", message=f"no sign of life for {call.heartbeat:g} s")
@@ -239,8 +232,7 @@ class Mocks:
         if inspect.isroutine(answer):
             function = cast("Callable[..., Any]", answer)
             try:
-                many = len(inspect.signature(function).parameters) > 1
-                return self._asked(function(call.input, call) if many else function(call.input), call)
+                return self._asked(function(call.input, call) if _wants_call(function) else function(call.input), call)
             except TaskError as error:
                 return Fails(str(error), error.kind, error.data)
             except Exception as error:
@@ -283,6 +275,14 @@ class Mocks:
 
 def _names(step: str, task: str) -> tuple[str, str, str, str]:
     return step, in_plan(step), task, task.partition("@")[0]
+
+
+def _wants_call(function: Callable[..., Any]) -> bool:
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except ValueError:  # built in
+        return False
+    return len(parameters) > 1 and parameters[1].default is inspect.Parameter.empty
 
 
 _NONE: Any = object()
