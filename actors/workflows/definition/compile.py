@@ -16,7 +16,7 @@ from actors.workflows.definition.needs import assets
 from actors.workflows.definition.problems import DefinitionInvalid
 from actors.workflows.definition.schemas import inputs_schema, outputs_schema, schedule_problems, typed_output
 from actors.workflows.definition.scopes import View, open_blocks
-from actors.workflows.definition.shape import shape
+from actors.workflows.definition.shape import follows, shape
 from actors.workflows.definition.steps import Planner
 from actors.workflows.expressions import Expressions
 from actors.workflows.plan import Plan, Recurrence, encode_plan
@@ -43,7 +43,7 @@ def compile_workflow(document: Document, expressions: Expressions, tasks: Tasks 
     document.moved = moved
     model, found = shape(document, value)
     problems += found
-    if model is None or problems:
+    if model is None:
         raise DefinitionInvalid(problems)
     reader = Reader(document, expressions, list(model.inputs))
     inputs = inputs_schema(reader, model.inputs)
@@ -57,8 +57,9 @@ def compile_workflow(document: Document, expressions: Expressions, tasks: Tasks 
         reader.value(f"{at}/value" if typed_output(model.outputs[name]) else at, written, View(root))
     if not model.steps:
         reader.problem("/steps" if "steps" in value else "", "a workflow has at least one step")
-    if reader.problems:
-        raise DefinitionInvalid(reader.problems)
+    problems += [p for p in reader.problems if not follows(p, problems)]
+    if problems:
+        raise DefinitionInvalid(problems)
     limits = model.limits
     plan = Plan(
         model.name, 0, "", msgspec.structs.replace(graph, output=outputs or None), inputs, limits.concurrency,

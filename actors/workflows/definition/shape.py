@@ -23,16 +23,73 @@ class Form(NamedTuple):
 
 
 def shape(document: Document, value: Any) -> tuple[WorkflowModel | None, list[Problem]]:
-    """The definition as a model, and what is wrong with its form."""
+    """What is wrong with the form of a definition, and as a model what is right, to be checked further."""
     problems: list[Problem] = []
     if not isinstance(value, dict):
         return None, [document.problem("", "a workflow is a map of name, inputs, steps, …")]
     written_out = _write_out(document, "", value, WorkflowModel, problems)
-    try:
-        return WorkflowModel.model_validate(written_out), problems
-    except ValidationError as error:
-        problems += [_problem(document, fault) for fault in error.errors(include_url=False)]
-        return None, problems
+    for attempt in range(DEEPEST):
+        try:
+            return WorkflowModel.model_validate(written_out), problems
+        except ValidationError as error:
+            faults = error.errors(include_url=False)
+            if not attempt:
+                problems += [_problem(document, fault) for fault in faults]
+            for fault in faults:
+                _leave_out(written_out, list(fault["loc"]), fault["type"] == "missing")
+    return None, problems
+
+
+def follows(problem: Problem, formal: list[Problem]) -> bool:
+    """Whether a problem may be there only because of the form of what it contains, or of what stands beside it."""
+    return any(
+        _within(fault.pointer, problem.pointer) or _within(problem.pointer, _around(fault.pointer)) for fault in formal
+    )
+
+
+def _around(pointer: str) -> str:
+    """What a faulty place casts doubt on: the map it stands in, but not all the steps for one of them."""
+    around = pointer.rpartition("/")[0]
+    return pointer if around.rpartition("/")[2] in ("", "steps", "assets", "inputs", "outputs") else around
+
+
+def _within(pointer: str, around: str) -> bool:
+    return f"{pointer}/".startswith(f"{around}/")
+
+
+def _leave_out(value: Any, loc: list[Any], missing: bool) -> None:
+    """Take a faulty part out; of a step that is none, and of what is missing, something stays in its place."""
+    if loc[-1:] == ["[key]"]:
+        loc.pop()
+    if missing and loc == ["name"]:
+        value["name"] = "nameless"
+        return
+    if missing:
+        loc.pop()
+    holders = [value]
+    for part in loc[:-1]:
+        held = holders[-1]
+        if not (isinstance(held, list | dict)) or (isinstance(held, dict) and part not in held):
+            return
+        if isinstance(held, list) and part >= len(cast("list[Any]", held)):
+            return
+        holders.append(held[part])
+    if not loc:
+        return
+    last, holder = loc[-1], holders[-1]
+    if isinstance(holder, dict) and last in holder:
+        if len(loc) > 1 and loc[-2] == "steps":
+            holder[last] = {"value": None}
+        elif last == "name" and len(loc) == 1:
+            holder[last] = "nameless"
+        else:
+            del holder[last]
+    elif isinstance(holder, list) and last < len(cast("list[Any]", holder)):
+        del holder[last]
+
+
+DEEPEST = 64
+"""Rounds of leaving out what is wrong."""
 
 
 def _write_out(document: Document, pointer: str, value: Any, model: type[Model], problems: list[Problem]) -> Any:
