@@ -77,6 +77,8 @@ class Done(msgspec.Struct, frozen=True):
     events: list[Event]
     seconds: float
     usage: dict[str, str]
+    state: dict[str, Any]
+    """The state of the run, JSON-ready."""
     facts: dict[str, Any]
     """All that must be the same however often a host was lost."""
 
@@ -330,7 +332,7 @@ async def _done(system: Stage, mocks: Mocks) -> Done:
     steps = _steps(state)
     return Done(
         state["status"], state.get("outputs"), state.get("error"), steps, list(mocks.calls), events, seconds,
-        state.get("usage", {}), facts,
+        state.get("usage", {}), state, facts,
     )  # fmt: skip
 
 
