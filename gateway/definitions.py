@@ -16,7 +16,7 @@ from actors.workflows.workflow import PublishWorkflow
 from events import ids
 from events.cloudevents import digest
 from events.envelope import Answer, Message
-from events.errors import ThespisError
+from events.errors import ThespisError, Unavailable
 from gateway.tokens import now
 
 if TYPE_CHECKING:
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("thespis.workflows")
 
 ENDINGS: Final = (".yaml", ".yml", ".json")
+
+PATIENCE: Final = 15
+"""Times that a definition is sent while nobody can handle it."""
 
 BY: Final = "workspace"
 """Who publishes what lies in a workspace."""
@@ -71,7 +74,7 @@ class Definitions:
             try:
                 text = await asyncio.to_thread(file.read_text, "utf-8")
                 compiled = await self.check(text, str(file))
-                answer = await ask(publication(compiled, text, tenant, BY))
+                answer = await _patiently(compiled, text, tenant, ask)
             except Exception as error:
                 self._failed(file, error)
                 continue
@@ -90,6 +93,19 @@ class Definitions:
         self.broken.append(Broken(str(file), problems))
         for problem in problems:
             log.error("%s:%s:%s: %s", problem["file"], problem["line"], problem["column"], problem["message"])
+
+
+async def _patiently(compiled: Compiled, text: str, tenant: str, ask: Callable[[Message], Awaitable[Answer]]) -> Answer:
+    """Publish, and again while nobody can handle it: a host that has just started owns nothing yet."""
+    id = ids.random_id()
+    for attempt in range(PATIENCE):
+        try:
+            return await ask(publication(compiled, text, tenant, BY, id, 10.0))
+        except Unavailable:
+            if attempt == PATIENCE - 1:
+                raise
+            await asyncio.sleep(min(0.1 * 2**attempt, 5.0))
+    raise AssertionError
 
 
 def described(problem: Problem) -> dict[str, Any]:

@@ -73,6 +73,23 @@ class Declined(e.Refused):
         self.extra = extra
 
 
+class Overloaded(e.Unavailable):
+    """As many runs as may are under way, and as many as may wait."""
+
+    code = "overloaded"
+    retry_after = 5.0
+
+
+class NotValid(e.Invalid):
+    """A workflow definition is not valid. `extra` has all its problems."""
+
+    code = "definition"
+
+    def __init__(self, message: str, extra: dict[str, Any]) -> None:
+        super().__init__(message)
+        self.extra = extra
+
+
 class Row(msgspec.Struct, frozen=True):
     """What an error means to those outside: a short title, an HTTP status, an exit code, and the advice given
     when the error brings no hint of its own."""
@@ -124,6 +141,8 @@ PROBLEMS: Final[dict[type[e.ThespisError], Row]] = {
     ),
     e.BusUnavailable: Row("Bus not available", 503, TRY_AGAIN, "check NATS: `thespis doctor`"),
     RateLimited: Row("Too many requests", 429, TRY_AGAIN, "slow down"),
+    Overloaded: Row("Too many runs", 429, TRY_AGAIN, "try again when some of them have ended"),
+    NotValid: Row("Definition not valid", 422, INVALID, "correct the definition; all that is wrong is listed"),
     Partial: Row(
         "Recorded in part", 503, TRY_AGAIN, "send the same batch again: what was recorded stays recorded once"
     ),
@@ -167,7 +186,7 @@ def problem(error: BaseException, *, incident: str = "") -> dict[str, Any]:
         document["retry_after"] = error.retry_after
     if isinstance(error, e.Refused):
         document["reason_code"] = error.reason_code
-    if isinstance(error, Declined | Partial):
+    if isinstance(error, Declined | Partial | NotValid):
         return {**error.extra, **document}
     return document
 

@@ -41,6 +41,7 @@ from events.errors import BadDefinition, ThespisError
 from events.ids import random_id
 from events.store import Append, Appended, Effect, Status, Verdict
 from gateway import workspace
+from gateway.definitions import Definitions
 from gateway.http.door import Check, Door
 from gateway.http.heads import Heads
 from gateway.http.metrics import Sample
@@ -54,7 +55,7 @@ from infra.nats.asks import Asks
 from infra.nats.bus import NatsBus
 from infra.nats.client import Client
 from infra.nats.connection import Connection, connect
-from infra.nats.doorbell import Doorbell
+from infra.nats.doorbell import Doorbell, mailed
 from infra.nats.ingress import Ingress
 from infra.nats.provision import Retention
 from infra.nats.relay import Relay
@@ -152,7 +153,7 @@ async def running(options: Options) -> AsyncGenerator[Server]:
         ring = vault.ring if vault else None
         tasks = HostTasks(
             connection, PostgresBlobs(links), [*BUILTIN, *options.plugin.tasks], f"host:{host_id}",
-            replicas=options.settings.nats_replicas,
+            replicas=options.settings.nats_replicas, lost_after=options.settings.tasks_lost_after,
         )  # fmt: skip
         plugin = merge([options.plugin, Plugin(effects=tasks.effects)])
         host = Host(store, plugin, host_id=host_id, hand=hand, info=msgspec.json.encode(info), keyring=ring)
@@ -170,8 +171,8 @@ async def running(options: Options) -> AsyncGenerator[Server]:
         singletons = Singletons(host, relay, projector)
         keeper = Keeper(store, lambda: host.owned, options.settings.horizon_days)
 
-        def heard(head: int) -> None:
-            host.doorbell(head)
+        def heard(head: int, before: int | None, mail: int) -> None:
+            host.doorbell(head, before, mail)
             heads.ring(head)
             projector.wake(head)
             if singletons.relaying:
@@ -184,7 +185,7 @@ async def running(options: Options) -> AsyncGenerator[Server]:
                 return
             if singletons.relaying:
                 relay.committed(recorded(batch, appended))
-            doorbell.ring(appended.head)
+            doorbell.ring(appended.head, appended.before, mailed(batch))
             heads.ring(appended.head)
             projector.wake(appended.head)
 
@@ -201,6 +202,7 @@ async def running(options: Options) -> AsyncGenerator[Server]:
             await _start(stack, vault.ring.start, vault.ring.stop)
             erased = await bus.listen(ERASED, partial(_wake, vault))
             stack.push_async_callback(erased.stop)
+        definitions = Definitions([*BUILTIN, *options.plugin.tasks])
         door = Door(
             client=client,
             store=store,
@@ -215,6 +217,7 @@ async def running(options: Options) -> AsyncGenerator[Server]:
             samples=lambda: _samples(host, relay),
             subjects=people,
             consumers=lambda: consumers(host, relay, singletons.relaying, connection),
+            definitions=definitions,
         )
         server = Server(door, options.settings)
         asks = Asks(bus, host)
@@ -235,6 +238,8 @@ async def running(options: Options) -> AsyncGenerator[Server]:
         await _start(stack, asks.start, asks.stop)
         await _start(stack, ingress.start, ingress.stop)
         await _start(stack, spool.start, spool.stop)
+        publishing = definitions.publish(options.plugin.workflows, options.settings.tenant, client.ask)
+        stack.push_async_callback(_ended, asyncio.create_task(publishing, name="publishing"))
         yield server
 
 
@@ -285,6 +290,12 @@ async def _start(
 ) -> None:
     stack.push_async_callback(stop)
     await start()
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
 
 
 def _ring(bus: NatsBus, subject: str) -> None:

@@ -26,6 +26,10 @@ SCOPES: Final = {
     "actors:read": "see and query actors",
     "actors:write": "ask and tell actors",
     "projections:read": "query projections",
+    "workflows:read": "see workflows, runs, assets and approvals",
+    "workflows:write": "publish workflows",
+    "runs:write": "start and operate runs",
+    "approvals:write": "approve and deny, where the token's name may",
     "metrics:read": "scrape /metrics",
     "admin": "everything, and also: park, resume, fork, rebuild, settle effects",
 }

@@ -15,7 +15,7 @@ from events.envelope import Event
 from events.workflows import RunClosing, RunFinished, RunPaused, RunRetried, RunStarted, RunUnpaused
 from projections.core.definition import Projection, Ref, Row, Table
 from projections.core.rows import Rows
-from projections.timeline import STEP_EVENTS, STEPS, fold, place, steps_of, text
+from projections.timeline import PROGRESS, STEP_EVENTS, STEPS, fold, place, steps_of, text
 
 RUNS: Final = Table(
     "runs",
@@ -206,7 +206,7 @@ def plain(value: Any) -> Any:
 PROJECTION = Projection(
     "runs",
     version=1,
-    tables=[RUNS, STEPS, COUNTS],
+    tables=[RUNS, STEPS, PROGRESS, COUNTS],
     types=[*_RUN_EVENTS, *STEP_EVENTS, WorkflowRunQueued, WorkflowRunEnded],
     keys=keys,
     apply=apply,

@@ -1,6 +1,6 @@
 """What each step of a run did when: one row per step, with the intervals it was queued, running, waiting or retrying.
 
-A table of the read model `runs`. `history` is JSON: the intervals that are over, oldest first, each
+Tables of the read model `runs`. `history` is JSON: the intervals that are over, oldest first, each
 `{state, from, to, attempt, worker?, reason?, error?}` in µs; the last one is the row's own `status` since `since`.
 """
 
@@ -49,7 +49,17 @@ STEPS: Final = Table(
 """`status` is pending, queued, running, waiting, retrying, cancelling or unknown, or how the step ended. `reason` says
 what it waits for or why it did not succeed, `ref` names it (an approval, a run, a type of event)."""
 
-ENDED: Final = frozenset(("succeeded", "failed", "skipped", "cancelled"))
+LIVE: Final = ("pending", "queued", "running", "waiting", "retrying", "cancelling", "unknown")
+DONE: Final = ("succeeded", "failed", "skipped", "cancelled")
+
+PROGRESS: Final = Table(
+    "run_progress",
+    {"tenant": str, "run": str, **dict.fromkeys((*LIVE, *DONE), int)},
+    key=("tenant", "run"),
+)
+"""How many steps of a run have each status, items of maps and iterations of loops included."""
+
+ENDED: Final = frozenset(DONE)
 
 KEPT: Final = 200
 """Intervals of one step that are kept; of more, the oldest go."""
@@ -80,11 +90,13 @@ def steps_of(event: Event, data: Any) -> list[Ref]:
     run = event.stream.partition("/")[2]
     match data:
         case ev.RunRetried(steps=steps):
-            return [(STEPS, (event.tenant, run, place(step))) for step in steps]
+            touched = steps
         case ev.ScopeOpened():
-            return [(STEPS, (event.tenant, run, place(_owner(data))))]
+            touched = [_owner(data)]
         case _:
-            return [(STEPS, (event.tenant, run, place(data.step)))]
+            touched = [data.step]
+    progress: Ref = (PROGRESS, (event.tenant, run))
+    return [progress, *((STEPS, (event.tenant, run, place(step))) for step in touched)]
 
 
 def fold(rows: Rows, event: Event, data: Any) -> None:
@@ -111,9 +123,11 @@ def _interval(row: Row, start: int, end: int | None, state: str = "") -> dict[st
     return interval
 
 
-def _row(rows: Rows, event: Event, step: str, at: int) -> Row:
+def _row(rows: Rows, event: Event, step: str, at: int) -> tuple[Row, str]:
+    """The step's row and the status it has; a fresh one has none."""
     run = event.stream.partition("/")[2]
-    row = rows.get(STEPS, event.tenant, run, place(step)) or {
+    found = rows.get(STEPS, event.tenant, run, place(step))
+    row = found or {
         "tenant": event.tenant,
         "run": run,
         "step": place(step),
@@ -138,7 +152,22 @@ def _row(rows: Rows, event: Event, step: str, at: int) -> Row:
         "position": 0,
     }
     row["position"] = event.position
-    return row
+    return row, found["status"] if found else ""
+
+
+def _put(rows: Rows, row: Row, before: str) -> None:
+    """Store a step whose status was `before` (empty: it is new), and count it."""
+    rows.put(STEPS, row)
+    status = row["status"]
+    if status == before or "%" in row["step"]:
+        return
+    counts = rows.get(PROGRESS, row["tenant"], row["run"])
+    if counts is None:
+        counts = {"tenant": row["tenant"], "run": row["run"], **dict.fromkeys((*LIVE, *DONE), 0)}
+    counts[status] += 1
+    if before:
+        counts[before] -= 1
+    rows.put(PROGRESS, counts)
 
 
 def _close(row: Row, at: int) -> None:
@@ -164,13 +193,13 @@ def _close(row: Row, at: int) -> None:
 
 
 def _go(rows: Rows, event: Event, step: str, at: int, status: str, **changes: Any) -> None:
-    row = _row(rows, event, step, at)
+    row, before = _row(rows, event, step, at)
     _close(row, at)
     row.update(
         {"status": status, "since": at, "ended": None, "reason": None, "ref": None, "until": None, "started": None}
     )
     row.update(changes)
-    rows.put(STEPS, row)
+    _put(rows, row, before)
 
 
 def _queued(rows: Rows, event: Event, e: ev.StepQueued) -> None:
@@ -197,7 +226,7 @@ def _unknown(rows: Rows, event: Event, e: ev.StepUnknown) -> None:
 
 
 def _end(rows: Rows, event: Event, step: str, at: int, status: str, e: Any, **changes: Any) -> None:
-    row = _row(rows, event, step, at)
+    row, before = _row(rows, event, step, at)
     row["started"] = getattr(e, "started", None)
     row["worker"] = text(getattr(e, "worker", "")) or None
     _close(row, at)
@@ -206,7 +235,7 @@ def _end(rows: Rows, event: Event, step: str, at: int, status: str, e: Any, **ch
     if usage := getattr(e, "usage", None):
         row["usage"] = text(_encode(usage).decode())
     row.update(changes)
-    rows.put(STEPS, row)
+    _put(rows, row, before)
 
 
 def _succeeded(rows: Rows, event: Event, e: ev.StepSucceeded) -> None:
@@ -263,11 +292,11 @@ def _retried(rows: Rows, event: Event, e: ev.RunRetried) -> None:
     for step in e.steps:
         row = rows.get(STEPS, event.tenant, run, place(step))
         if row is not None and row["status"] != "succeeded":
-            at = event.recorded_at
+            at, before = event.recorded_at, row["status"]
             _close(row, at)
             row.update(status="pending", since=at, ended=None, reason=None, error_kind=None, error=None)
             row["position"] = event.position
-            rows.put(STEPS, row)
+            _put(rows, row, before)
 
 
 _FOLDS: Final[dict[type[Any], Callable[[Rows, Event, Any], None]]] = {

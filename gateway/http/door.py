@@ -16,6 +16,7 @@ from events.errors import Unserved
 from events.registry import Registry
 from events.store import EventStore
 from events.tokens import TokenStore
+from gateway.definitions import Definitions
 from gateway.http.heads import Heads
 from gateway.http.metrics import Metrics, Sample
 from gateway.http.subjects_port import Subjects
@@ -170,4 +171,6 @@ class Door:
     consumers: Callable[[], Awaitable[Sequence[Consumer]]] = _no_consumers
     subjects: Subjects | None = None
     """None when no type has personal fields."""
+    definitions: Definitions = field(default_factory=Definitions)
+    """What checks definitions of workflows, with the tasks known here."""
     metrics: Metrics = field(default_factory=Metrics)

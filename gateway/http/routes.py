@@ -24,6 +24,7 @@ from gateway.http import (
     subjects,
 )
 from gateway.http.route import EVENT_STREAM, JSON, TEXT, Route
+from gateway.http.routes_workflows import WORKFLOW_ROUTES
 
 _ACTOR: Final = "/v1/actors/{kind}/{id:.+}"
 _KEYED: Final = (
@@ -312,6 +313,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         scope="admin",
         answer=subjects.ErasureOut,
     ),
+    *WORKFLOW_ROUTES,
     Route(
         method="GET",
         path="/healthz",
