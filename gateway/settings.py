@@ -57,6 +57,7 @@ class Settings:
     poll: float = _setting(1.0, "how often the head is read when no doorbell rings")
 
     nats_replicas: int = _setting(1, "servers of a NATS cluster that keep each stream: 1, 3 or 5")
+    tasks_lost_after: float = _setting(10.0, "time without a sign of life after which a worker counts as lost")
     hang_after: float = _setting(30.0, "time one decision may take before its host is ended and started again; 0: any")
     grow_limit: int = _setting(1 << 30, "memory one decision may take before its host is ended, likewise; 0: any")
 

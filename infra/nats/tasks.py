@@ -20,7 +20,8 @@ TASKS: Final = "TASKS"
 WRONG_LAST: Final = (10071, 10164)
 """`err_code` of a publication that expected no message of its subject, and there is one."""
 MAX_BYTES: Final = 1024**3
-ACK_WAIT: Final = 30.0
+ACK_WAIT: Final = 5.0
+"""Seconds until a call that was handed to a worker and not acknowledged goes to another: it was stopped just then."""
 NO_LABELS: Final = "-"
 FIRST_OF_ITS_SUBJECT: Final = {"Nats-Expected-Last-Subject-Sequence": "0"}
 """Headers of a publication that is refused while a message of the same subject is there: no call waits twice."""

@@ -44,6 +44,8 @@ DISCOVER: Final = 5.0
 """Seconds between two looks for new sets of labels."""
 PER_TRY: Final = 5.0
 """Seconds an owner may take to answer."""
+EXPIRES: Final = 6.0
+"""Seconds a request for calls is good for: so long may a stopped worker still be handed some."""
 STALE: Final = 3.0
 """Seconds without a turn of the loop (stopped, or the machine asleep) after which nothing is taken for granted."""
 
@@ -167,6 +169,7 @@ class Worker:
             pull = Pull(
                 self._connection, queue.TASKS, queue.consumer_name(name, labels),
                 partial(self._ensure, name, labels), partial(self._take, key), limit=self._concurrency,
+                expires=EXPIRES,
             )  # fmt: skip
             self._pulls[key] = pull
             await pull.start()
