@@ -80,10 +80,21 @@ class RunClosing(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class RunRetried(msgspec.Struct, frozen=True):
-    """A failed run goes on: these steps are tried again, everything else keeps its result."""
+    """A run that did not succeed goes on: what failed, was stopped or undone is tried again, and what hung on it.
+
+    `steps` are places that are tried again although they succeeded.
+    """
 
     steps: list[str]
     by: str
+    slots: int | None = None
+    """Of a part of a map: how many of its parent's slots it has now."""
+
+
+class RunDeferred(msgspec.Struct, frozen=True):
+    """There is more to decide than fits into one decision: the next one goes on with this; empty: nothing is left."""
+
+    todo: list[list[Any]]
 
 
 class RunFinished(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -118,9 +129,13 @@ class StepWaiting(msgspec.Struct, frozen=True, omit_defaults=True):
     at: int
     until: int | None = None
     ref: str = ""
+    attempt: int = 0
+    """Of a wait that may be tried again (a child run, an approval): the how-manieth it is; 0 says nothing."""
+    slots: int = 0
+    """Slots of the run that it takes all the same: those of a part of a map, for its items."""
 
 
-class StepRetrying(msgspec.Struct, frozen=True):
+class StepRetrying(msgspec.Struct, frozen=True, omit_defaults=True):
     """An attempt failed; the next one begins at `until`."""
 
     step: str
@@ -128,6 +143,7 @@ class StepRetrying(msgspec.Struct, frozen=True):
     error: StepError
     at: int
     until: int
+    usage: dict[str, str] = {}
 
 
 class StepSucceeded(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -169,12 +185,13 @@ class StepSkipped(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the condition saw: {expression, inputs, value}."""
 
 
-class StepCancelling(msgspec.Struct, frozen=True):
-    """A step under way was asked to stop."""
+class StepCancelling(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A step under way was asked to stop. With `error` (out of time, too many items failed) that is how it will end."""
 
     step: str
     reason: str
     at: int
+    error: StepError | None = None
 
 
 class StepCancelled(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -184,6 +201,7 @@ class StepCancelled(msgspec.Struct, frozen=True, omit_defaults=True):
     reason: str
     at: int
     attempt: int = 1
+    usage: dict[str, str] = {}
 
 
 class StepUnknown(msgspec.Struct, frozen=True):
@@ -202,6 +220,7 @@ class LateResult(msgspec.Struct, frozen=True, omit_defaults=True):
     status: str
     output: Any = None
     error: str = ""
+    usage: dict[str, str] = {}
 
 
 # -- structure
@@ -233,6 +252,8 @@ class ScopeClosing(msgspec.Struct, frozen=True, omit_defaults=True):
     reason: str
     at: int
     error: StepError | None = None
+    why: str = "failed"
+    """failed (a step did), enough (as many succeeded as must), stopped (from outside)."""
 
 
 class MapExpanded(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -268,7 +289,8 @@ class ChildEnded(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 RUN_EVENTS = (
-    RunStarted, RunPlanned, RunPaused, RunUnpaused, RunClosing, RunRetried, RunFinished,
+    RunStarted, RunPlanned, RunPaused, RunUnpaused, RunClosing, RunRetried, RunDeferred,
+    RunFinished,
     StepQueued, StepWaiting, StepRetrying, StepSucceeded, StepFailed, StepSkipped, StepCancelling, StepCancelled,
     StepUnknown, LateResult, BranchTaken, ScopeOpened, ScopeClosing, MapExpanded, LoopStarted,
     ChildEnded,

@@ -6,6 +6,7 @@ import inspect
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
+from types import ModuleType
 from typing import Any
 
 import msgspec
@@ -46,7 +47,8 @@ class Kind:
     only reads. `state` is called without arguments for a new actor, unless `initial(address)` makes it. `messages`,
     `events` and `questions` list the types. `subscribes` maps event types of others to a function of (event, envelope)
     that names the address, or addresses, to send the event to as a message. `snapshot_every` is in events, `idle` in
-    seconds until an actor that does nothing leaves memory.
+    seconds until an actor that does nothing leaves memory. `folded_by` are the modules that `evolve` is made of, when it
+    is more than the one it stands in: a snapshot made by other code is not used.
 
     Raises BadDefinition when the parts contradict each other.
     """
@@ -67,6 +69,7 @@ class Kind:
         accepts_any: bool = False,
         snapshot_every: int = 100,
         idle: float = 60.0,
+        folded_by: Sequence[ModuleType] = (),
     ) -> None:
         try:
             split(f"{name}/x")
@@ -83,6 +86,7 @@ class Kind:
         self.accepts_any = accepts_any
         self.snapshot_every = snapshot_every
         self.idle = idle
+        self.folded_by = tuple(folded_by)
         self.events = Registry(events)
         self.messages = Registry(messages)
         self.questions = Registry(questions)
@@ -127,6 +131,8 @@ def _fold_id(kind: Kind) -> str:
         code = getattr(kind.evolve, "__code__", None)
         source = repr((code.co_code, code.co_consts, code.co_names)) if code else repr(kind.evolve)
     h.update(source.encode())
+    for part in kind.folded_by:
+        h.update(inspect.getsource(part).encode())
     return h.hexdigest()[:16]
 
 

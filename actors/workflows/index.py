@@ -1,39 +1,27 @@
-"""A plan, opened: its steps and blocks by place. Kept by the plan's hash, since many runs share one plan."""
+"""A plan, opened: its steps and blocks by place. Kept by the digest of its bytes, since many runs share one plan."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from hashlib import blake2b
 from typing import Final
 
-import msgspec
-
 from actors.workflows.places import inside
-from actors.workflows.plan import Graph, GroupAction, Plan, Step, decode_plan, encode_plan
+from actors.workflows.plan import Graph, GroupAction, Plan, Step, decode_plan
 from actors.workflows.state import Run
 
-KEPT: Final = 200
+KEPT: Final = 1_000
 """Plans kept open at once."""
 
 
 class Index:
     """`steps` and `graphs` by place in the plan; the root graph is the empty string."""
 
-    def __init__(self, plan: Plan, stored: bytes | None = None) -> None:
+    def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self._stored = stored
         self.steps: dict[str, Step] = {}
         self.graphs: dict[str, Graph] = {}
-        self._open("", plan.root)
-
-    @property
-    def stored(self) -> msgspec.Raw:
-        """The plan's bytes, the same for all runs of it."""
-        if self._stored is None:
-            self._stored = encode_plan(self.plan)
-        return msgspec.Raw(self._stored)
-
-    def _open(self, place: str, graph: Graph) -> None:
-        todo = [(place, graph)]
+        todo = [("", plan.root)]
         while todo:
             place, graph = todo.pop()
             self.graphs[place] = graph
@@ -47,27 +35,36 @@ class Index:
                 if step.finally_ is not None:
                     todo.append((f"{at}!finally", step.finally_))
 
+    def undoes(self, place: str) -> bool:
+        """Whether a step within a step can be undone."""
+        return any(at.startswith(f"{place}/") and step.undo is not None for at, step in self.steps.items())
+
+    def names(self, place: str) -> tuple[str, ...]:
+        """What the maps around a place in the plan call their items."""
+        found: list[str] = []
+        while place:
+            step = self.steps.get(place)
+            if step is not None and step.each is not None:
+                found.append(step.each.name)
+            place = place[: max(place.rfind("/"), place.rfind("!"), 0)]
+        return tuple(found)
+
 
 _kept: OrderedDict[str, Index] = OrderedDict()
 
 
 def index_of(run: Run) -> Index:
     """The opened plan of a run that was planned."""
-    index = _kept.get(run.definition)
-    if index is None:
-        assert run.plan is not None
-        index = _keep(run.definition, Index(run.plan))
-    return index
+    found = _kept.get(run.digest)
+    if found is None:
+        found = _kept[run.digest] = Index(decode_plan(run.plan))
+        if len(_kept) > KEPT:
+            _kept.popitem(last=False)
+    elif len(_kept) > KEPT // 2:
+        _kept.move_to_end(run.digest)
+    return found
 
 
-def plan_from(definition: str, stored: bytes) -> Plan:
-    """The plan that an event holds; one object for all runs of one definition."""
-    index = _kept.get(definition)
-    return (index or _keep(definition, Index(decode_plan(stored), stored))).plan
-
-
-def _keep(definition: str, index: Index) -> Index:
-    _kept[definition] = index
-    if len(_kept) > KEPT:
-        _kept.popitem(last=False)
-    return index
+def digest_of(stored: bytes) -> str:
+    """What names a plan: its bytes, not what they say of themselves."""
+    return blake2b(stored, digest_size=16).hexdigest()

@@ -85,10 +85,12 @@ class UnpauseRun(msgspec.Struct, frozen=True):
 
 
 class RetryRun(msgspec.Struct, frozen=True):
-    """Try the failed steps of a failed run again (or those named), and what hung on them."""
+    """Try what failed in a run again, and what hung on it. `steps` are places to try again although they succeeded."""
 
     by: str = ""
     steps: list[str] = []
+    slots: int | None = None
+    """Of a part of a map: how many of its parent's slots it has now."""
 
 
 class Signal(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -105,6 +107,16 @@ class StepDue(msgspec.Struct, frozen=True, omit_defaults=True):
     step: str
     why: str
     attempt: int = 0
+
+
+class Continue(msgspec.Struct, frozen=True):
+    """A run tells itself: there is more to decide."""
+
+
+class UndoRun(msgspec.Struct, frozen=True):
+    """Undo what the items of a part did, although they succeeded: the run around them did not."""
+
+    reason: str = ""
 
 
 class RunDue(msgspec.Struct, frozen=True):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from hashlib import blake2b
 
 _REPEATED = re.compile(r"\[\d+\]|#\d+")
 
@@ -87,3 +88,11 @@ def around(place: str) -> Iterator[tuple[str, str, int]]:
         yield place, "scope", 0
         if "!" in place.rpartition("/")[2]:
             place = place.rpartition("!")[0]
+
+
+def child_of(address: str, place: str, attempt: int = 1) -> str:
+    """The id of the run that a step starts: it names its parent as long as that fits."""
+    name = f"{address.partition('/')[2]}.{place}" + (f"~{attempt}" if attempt > 1 else "")
+    if len(name) <= 150:
+        return name
+    return f"{name[:110]}~{blake2b(name.encode(), digest_size=16).hexdigest()}"

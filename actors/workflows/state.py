@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, MutableMapping
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 from msgspec.structs import replace
 
-from actors.workflows.plan import Plan
 from events.workflows import Parent, StepError
 
 K = TypeVar("K")
@@ -29,6 +28,8 @@ class Part(msgspec.Struct, frozen=True, omit_defaults=True):
     keys: list[str] = []
     concurrency: int | None = None
     tolerate: int = 0
+    slots: int | None = None
+    """Tasks that may be under way at once."""
     captured: dict[str, Any] = {}
 
 
@@ -51,6 +52,11 @@ class Node(msgspec.Struct, frozen=True, omit_defaults=True):
     skipped: int = 0
     """Of the needed steps that ended."""
     attempt: int = 0
+    """Attempts so far, over the whole life of the run: no two attempts of a place have the same number."""
+    base: int = 0
+    """Attempts made before the run was last retried."""
+    lost: int = 0
+    """Attempts since then that were lost with their worker: they do not count."""
     output: Any = None
     error: StepError | None = None
     since: int = 0
@@ -60,9 +66,9 @@ class Node(msgspec.Struct, frozen=True, omit_defaults=True):
     reason: str = ""
     """What it waits for."""
     ref: str = ""
-    """The approval, child run, timer or limit it waits for."""
-    slot: bool = False
-    """Whether it counts among the tasks under way."""
+    """The approval, child run, limit or ticket it waits for."""
+    slots: int = 0
+    """How many it counts for among the tasks under way: 1 for a task, more for a part of a map."""
     order: int = 0
     """The how-manieth step to succeed: undoing goes back along it."""
     count: int = 0
@@ -94,8 +100,14 @@ class Scope(msgspec.Struct, frozen=True, omit_defaults=True):
     failed: int = 0
     succeeded: int = 0
     closing: str = ""
+    why: str = ""
+    """Why it closes: failed, enough or stopped."""
     error: StepError | None = None
     vars: dict[str, Any] = {}
+
+
+def _no_plan() -> msgspec.Raw:
+    return msgspec.Raw(b"null")
 
 
 class Run(msgspec.Struct, omit_defaults=True):
@@ -105,7 +117,10 @@ class Run(msgspec.Struct, omit_defaults=True):
     workflow: str = ""
     version: int = 0
     definition: str = ""
-    plan: Plan | None = None
+    plan: msgspec.Raw = msgspec.field(default_factory=_no_plan)
+    """The plan as it is stored; `index.index_of` opens it."""
+    digest: str = ""
+    """Names those bytes."""
     inputs: dict[str, Any] = {}
     parent: Parent | None = None
     reports_to: str = ""
@@ -126,9 +141,19 @@ class Run(msgspec.Struct, omit_defaults=True):
     """Steps that wait for a slot of this run: "priority:ticket" → place."""
     tickets: dict[str, tuple[int, int]] = {}
     """For each priority: the first ticket that may still wait, and the next one to give."""
+    undos: MutableMapping[str, str] = {}
+    """Places that can be undone, by number in the order in which they succeeded."""
+    undoable: int = 0
+    """How many there are; undoing counts it down."""
+    inline: int = 0
+    """Items of maps that live in this run."""
+    deferred: list[list[Any]] = []
+    """What is still to be decided."""
     outputs: Any = None
     error: StepError | None = None
     usage: dict[str, str] = {}
+    told: dict[str, str] = {}
+    """What of the usage the parent knows."""
 
 
 class Layered(MutableMapping[K, V]):
@@ -184,5 +209,23 @@ def scratch(run: Run) -> Run:
         nodes=Layered(run.nodes),
         scopes=Layered(run.scopes),
         backlog=Layered(run.backlog),
+        undos=Layered(run.undos),
         tickets=dict(run.tickets),
     )
+
+
+def merge(run: Run, tried: Run) -> None:
+    """Make of a run what its scratch copy has become."""
+    for name in _PLAIN:
+        setattr(run, name, getattr(tried, name))
+    for name in _LAYERS:
+        layer = getattr(tried, name)
+        base = getattr(run, name)
+        for key in layer.gone:
+            if key not in layer.top:
+                base.pop(key, None)
+        base.update(layer.top)
+
+
+_LAYERS: Final = ("nodes", "scopes", "backlog", "undos")
+_PLAIN: Final = tuple(name for name in Run.__struct_fields__ if name not in _LAYERS)

@@ -139,7 +139,7 @@ def _start(state: Workflow, m: StartWorkflow, message: Message) -> list[Any]:
     try:
         return _let_in(state, m, message)
     except Refused as refused:
-        if m.parent is None:
+        if m.parent is None or not m.parent.address:
             raise
         error = StepError(refused.reason_code, f"{message.to}: {refused.message}")
         return [Tell(m.parent.address, RunEnded(m.parent.ref, "failed", error=error))]
@@ -228,7 +228,7 @@ def _stop(state: Workflow, m: StopRun, message: Message) -> list[Any]:
 def _drop(request: StartWorkflow, reason: str, message: Message) -> list[Any]:
     """Take a run from the queue; it never began."""
     outs: list[Any] = [WorkflowRunEnded(request.run, "cancelled", message.time, reason)]
-    if request.parent is not None:
+    if request.parent is not None and request.parent.address:
         error = StepError("cancelled", reason)
         outs.append(Tell(request.parent.address, RunEnded(request.parent.ref, "cancelled", error=error)))
     return outs

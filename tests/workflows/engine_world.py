@@ -5,19 +5,28 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
 from actors import Plugin
 from actors.approval import approval
-from actors.core.kind import Attempt, EffectKind
+from actors.core.kind import Attempt, EffectKind, Kind, encode_state
 from actors.limit import limit
+from actors.workflows import fold
+from actors.workflows import run as runs
+from actors.workflows.engine.acts import ACTS
+from actors.workflows.engine.turn import Engine
 from actors.workflows.messages import StartRun
 from actors.workflows.plan import Graph, Plan, Step, TaskAction, encode_plan
-from actors.workflows.run import run_kind
+from actors.workflows.run import MESSAGES
+from actors.workflows.soundness import problems
+from actors.workflows.state import Run
 from actors.workflows.tasks import CANCEL, CancelCall, TaskCall, TaskResult, effect_kind
+from actors.workflows.workflow import workflow
+from events.envelope import Message
 from events.errors import NotFound
+from events.workflows import RUN_EVENTS
 from infra.cel import Cel
 from infra.memory.system import System
 
@@ -70,7 +79,58 @@ class Tasks:
             for c in CLASSES
         ]  # fmt: skip
         stopping = EffectKind(CANCEL, request=CancelCall, perform=self.cancel, effect_class="idempotent")
-        return Plugin(kinds=[run_kind(Cel()), approval, limit], effects=[*performed, stopping])
+        return Plugin(kinds=[checked_run(), approval, limit, workflow], effects=[*performed, stopping])
+
+
+def checked_run() -> Kind:
+    """The kind `run`, looked at before every message: it must be sound, be what the last decision tried, fold from its
+    events to the same, and be the same after it was written and read."""
+    plain = runs.run_kind(Cel())
+    engine = Engine(Cel(), ACTS)
+    tried: dict[str, bytes] = {}
+    folded: dict[str, Run] = {}
+
+    def look(address: str, run: Run) -> None:
+        assert not problems(run), f"{address}: {problems(run)}"
+        known = tried.get(address)
+        if known is not None and run.status != "new":
+            now = encode_state(run)
+            assert now == known, f"{address} is not what was tried: {_difference(known, now)}"
+            assert encode_state(folded[address]) == now, f"{address} folds to something else"
+            assert encode_state(plain.decode_state(now)) == now
+
+    def decide(run: Run, message: Message) -> list[Any]:
+        look(message.to, run)
+        turn = runs.decided(engine, run, message)
+        tried[message.to] = encode_state(flat(turn.run))
+        if run.status == "new":
+            folded[message.to] = Run()
+        elif message.to not in folded:
+            folded[message.to] = plain.decode_state(encode_state(run))
+        again = folded[message.to]
+        for event in turn.events:
+            again = fold.evolve(
+                again, msgspec.json.decode(msgspec.json.encode(event), type=cast("type[Any]", event.__class__))
+            )
+        bad = problems(again)
+        assert not bad, f"{message.to} after {message.type}: {bad}"
+        return list(plain.decide(run, message) or ())
+
+    return Kind(
+        "run", state=Run, decide=decide, evolve=plain.evolve, messages=MESSAGES, events=RUN_EVENTS, snapshot_every=7,
+        idle=0.5,
+    )  # fmt: skip
+
+
+def flat(run: Run) -> Run:
+    """A scratch copy without its layers."""
+    layers = ("nodes", "scopes", "backlog", "undos")
+    return msgspec.structs.replace(run, **{name: dict(getattr(run, name)) for name in layers})
+
+
+def _difference(a: bytes, b: bytes) -> str:
+    one, two = msgspec.json.decode(a), msgspec.json.decode(b)
+    return str({k: (one.get(k), two.get(k)) for k in {*one, *two} if one.get(k) != two.get(k)})
 
 
 def task(name: str = "t@1", *, needs: tuple[str, ...] = (), **said: Any) -> Step:

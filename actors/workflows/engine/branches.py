@@ -9,7 +9,8 @@ import msgspec
 from actors.workflows.engine import flow
 from actors.workflows.engine.look import look_from
 from actors.workflows.engine.turn import Turn
-from actors.workflows.places import inside, scope_of
+from actors.workflows.expressions import ExpressionError
+from actors.workflows.places import in_plan, inside, scope_of
 from actors.workflows.plan import Step, SwitchAction
 from actors.workflows.values import MISSING
 from events.workflows import BranchTaken
@@ -29,7 +30,9 @@ def choose(turn: Turn, place: str, action: SwitchAction) -> None:
         else:
             template = turn.template(place, f"case{n}", case.when)
             seen.update(template.inputs(look))
-            holds = template.render(look) is True
+            holds = template.render(look)
+            if not isinstance(holds, bool):
+                raise ExpressionError(f"case {n + 1}: {case.when} is {holds!r}, neither true nor false")
         if holds:
             chosen += [name for name in case.then if name not in chosen]
             if not action.inclusive:
@@ -45,7 +48,7 @@ def passed_over(turn: Turn, place: str, step: Step) -> str:
     steps = turn.index.steps
     for need in step.needs:
         at = inside(scope, need)
-        action = steps[at if at in steps else flow.in_plan(at)].action
+        action = steps[in_plan(at)].action
         if isinstance(action, SwitchAction) and any(step.name in case.then for case in action.cases):
             chosen = turn.node(at).chosen
             if chosen is not None and step.name not in chosen:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 
 from actors.workflows.expressions import ExpressionError, Reference
+from actors.workflows.moves import node_at
 from actors.workflows.places import around, in_plan, inside
 from actors.workflows.values import MISSING, Look
 
@@ -21,15 +22,13 @@ def look_from(turn: Turn, place: str, extra: dict[str, Any] | None = None) -> Lo
         root = reference[0]
         if extra is not None and root in extra:
             return walk(extra[root], reference[1:])
-        if turn.run.part is not None and (captured := ".".join(reference)) in turn.run.part.captured:
-            return turn.run.part.captured[captured]
         if root == "inputs":
             return walk(turn.run.inputs, reference[1:])
         if root == "steps":
             return _step(turn, place, reference)
         if root == "run":
             return walk(_about(turn), reference[1:])
-        return walk(_variable(turn, place, root), reference[1:])
+        return _variable(turn, place, reference)
 
     return look
 
@@ -52,27 +51,38 @@ def walk(start: Any, path: tuple[str, ...]) -> Any:
     return value
 
 
+def captured_as(reference: Reference) -> str:
+    """What a part of a map calls a value that its items read from around the map."""
+    return "\n".join(reference)
+
+
 def _step(turn: Turn, place: str, reference: Reference) -> Any:
-    if len(reference) < 2:
-        return {name: _facts(turn, name) for name in (s.name for s in turn.index.plan.root.steps)}
-    name = reference[1]
-    graphs = turn.index.graphs
+    steps, part = turn.index.steps, turn.run.part
+    name = reference[1] if len(reference) > 1 else None
     for scope, kind, _ in around(place):
+        if part is not None and scope == part.place:
+            return part.captured.get(captured_as(reference), MISSING)
         if kind != "scope":
             continue
-        if inside(in_plan(scope), name) in turn.index.steps and in_plan(scope) in graphs:
-            return walk(_facts(turn, inside(scope, name)), reference[2:])
+        if name is None:
+            graph = turn.index.graphs[in_plan(scope)]
+            return {step.name: _facts(turn, inside(scope, step.name), ()) for step in graph.steps}
+        if inside(in_plan(scope), name) in steps:
+            return _facts(turn, inside(scope, name), reference[2:])
     return MISSING
 
 
-def _facts(turn: Turn, place: str) -> dict[str, Any]:
-    node = turn.node(place)
+def _facts(turn: Turn, place: str, path: tuple[str, ...]) -> Any:
+    node = node_at(turn.run, place)
+    field = path[0] if path else ""
+    if field == "output" and node.status == "succeeded":
+        return walk(node.output, path[1:])
     facts: dict[str, Any] = {"status": node.status, "attempts": node.attempt}
     if node.status == "succeeded":
         facts["output"] = node.output
     if node.error is not None:
         facts["error"] = msgspec.to_builtins(node.error)
-    return facts
+    return walk(facts, path)
 
 
 def _about(turn: Turn) -> dict[str, Any]:
@@ -86,27 +96,29 @@ def _about(turn: Turn) -> dict[str, Any]:
     }
 
 
-def _variable(turn: Turn, place: str, name: str) -> Any:
+def _variable(turn: Turn, place: str, reference: Reference) -> Any:
+    name, path = reference[0], reference[1:]
+    part = turn.run.part
     for owner, kind, number in around(place):
         if kind == "scope":
             scope = turn.run.scopes.get(owner)
             if scope is not None and name in scope.vars:
-                return scope.vars[name]
-            continue
-        step = turn.index.steps[in_plan(owner)]
-        node = turn.node(owner)
-        if kind == "item" and step.each is not None:
-            if node.held is None:
-                break
-            part = turn.run.part
+                return walk(scope.vars[name], path)
+        elif kind == "item":
+            step = turn.index.steps[in_plan(owner)]
+            held = node_at(turn.run, owner).held
             first = part.first if part is not None and part.place == owner else 0
+            if step.each is None or held is None:
+                continue
             if name in (step.each.name, "item"):
-                return node.held.items[number]
+                return walk(held.items[number], path)
             if name == "index":
                 return first + number
             if name == "key":
-                return node.held.keys[number] if node.held.keys else str(first + number)
-        if kind == "iteration" and name == "iteration":
-            last = turn.node(f"{owner}#{number - 1}") if number else None
-            return {"index": number, "last": last.output if last is not None else None}
+                return held.keys[number] if held.keys else str(first + number)
+        elif name == "iteration":
+            last = node_at(turn.run, f"{owner}#{number - 1}").output if number else None
+            return walk({"index": number, "last": last}, path)
+    if part is not None and (captured := captured_as(reference)) in part.captured:
+        return part.captured[captured]
     raise ExpressionError(f"{name!r} has no value here")

@@ -1,76 +1,88 @@
-"""Large maps: child runs of at most 1,000 items each, so that no stream grows with the list."""
+"""Large maps: child runs of at most 1,000 items each, so that no stream grows with the list.
+
+`map%0` is the place of the first. As the items begin and end in the child, the parent hears only of its end; it pauses,
+stops, retries and undoes the child as a whole.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
-import msgspec
-
-from actors.core.outputs import Tell
-from actors.workflows.engine import closing, flow, work
-from actors.workflows.engine.look import look_from
-from actors.workflows.engine.turn import Facts, Turn
-from actors.workflows.fold import gathered
+from actors.core.outputs import Ask, TellRefused
+from actors.workflows.engine import flow, slots, stopping, undoing
+from actors.workflows.engine.captured import captured
+from actors.workflows.engine.turn import Facts, Stopped, Turn
 from actors.workflows.messages import RetryRun, RunEnded, StartRun
-from actors.workflows.places import part, part_of
-from actors.workflows.plan import Each, Step
+from actors.workflows.moves import SLOT, gathered
+from actors.workflows.places import child_of, part, part_of
+from actors.workflows.plan import Each
 from actors.workflows.state import ENDED, Part
-from actors.workflows.values import MISSING, source_of
 from events.workflows import ChildEnded, MapExpanded, Parent, StepError, StepWaiting
 
 SIZE: Final = 1_000
 """Items that one run handles."""
 
 
-def begin(turn: Turn, place: str, step: Step, items: list[Any], keys: list[str]) -> None:
+def begin(turn: Turn, place: str, items: list[object], keys: list[str]) -> None:
     """Spread the items over child runs, and start as many of those as may run at once."""
     count = -(-len(items) // SIZE)
-    children = [work.child_of(turn.address, part(place, n)) for n in range(count)]
+    children = [child_of(turn.address, part(place, n)) for n in range(count)]
     turn.emit(MapExpanded(place, turn.now, len(items), items, keys, children))
-    each = step.each
-    assert each is not None
-    for number in range(min(count, each.concurrency or count)):
-        turn.later(_start, turn, place, step, number)
+    turn.later("fill parts", place)
 
 
-def _start(turn: Turn, place: str, step: Step, number: int) -> None:
-    at = part(place, number)
+def fill(turn: Turn, place: str) -> None:
+    """Start the next parts that have not begun, or must be tried again."""
     owner = turn.node(place)
-    if owner.status != "open" or turn.run.closing:
+    each = turn.step(place).each
+    if owner.status != "open" or each is None:
         return
-    if turn.node(at).status == "succeeded":  # before the run was retried
-        turn.later(_next, turn, place)
-        return
-    run = turn.run
-    child = work.child_of(turn.address, at)
-    again = turn.node(at).status in ENDED
-    turn.emit(StepWaiting(at, f"run {child}", turn.now, ref=f"run/{child}"))
-    if again:
-        turn.out(Tell(f"run/{child}", RetryRun(turn.address)))
-        return
-    each = step.each
+    under_way = sum(turn.under_way(part(place, n)) for n in range(owner.parts))
+    for number in range(owner.parts):
+        at = part(place, number)
+        if under_way >= (each.concurrency or owner.parts):
+            return
+        if turn.node(at).status != "succeeded" and not turn.under_way(at):
+            start(turn, at)
+            under_way += 1
+
+
+def start(turn: Turn, at: str) -> None:
+    """Start a part, or have it try again what failed in it; it takes as many slots as it may have tasks under way."""
+    found = part_of(at)
+    assert found is not None
+    place, number = found
+    owner, run = turn.node(place), turn.run
+    each = turn.step(place).each
     assert each is not None
     assert owner.held is not None
+    if run.paused:
+        turn.emit(StepWaiting(at, slots.PAUSED, turn.now))
+        return
+    at_once = _share(each, owner.parts, number)
+    limit = slots.limit_of(turn)
+    taken = 0
+    if limit is not None:
+        if run.running >= limit:
+            turn.emit(StepWaiting(at, SLOT, turn.now))
+            return
+        taken = limit - run.running if at_once is None else min(limit - run.running, at_once)
+    child = f"run/{child_of(turn.address, at)}"
+    again = turn.node(at).attempt > 0
+    attempt = turn.node(at).attempt + 1
+    turn.emit(StepWaiting(at, f"run {child[4:]}", turn.now, ref=child, attempt=attempt, slots=taken))
+    if again:
+        turn.out(Ask(child, RetryRun(turn.address, slots=taken or None), at))
+        return
     first = number * SIZE
     piece = Part(
-        place,
-        first,
-        owner.held.items[first : first + SIZE],
-        owner.held.keys[first : first + SIZE],
-        _share(each, owner.parts, number),
-        allowed(each, owner.count),
-        _captured(turn, place, step),
-    )
+        place, first, owner.held.items[first : first + SIZE], owner.held.keys[first : first + SIZE], at_once,
+        allowed(each, owner.count), taken or None, captured(turn, place),
+    )  # fmt: skip
     parent = Parent(turn.address, at, 1 if run.parent is None else run.parent.depth)
-    turn.out(
-        Tell(
-            f"run/{child}",
-            StartRun(
-                turn.index.stored, run.inputs, parent, run.labels, run.priority, f"{turn.address}:{place}", part=piece
-            ),
-        )
-    )
+    by = f"{turn.address}:{place}"
+    message = StartRun(run.plan, run.inputs, parent, run.labels, run.priority, by, part=piece)
+    turn.out(Ask(child, message, at))
 
 
 def _share(each: Each, parts: int, number: int) -> int | None:
@@ -87,82 +99,51 @@ def allowed(each: Each, count: int) -> int:
 
 
 def ended(turn: Turn, message: RunEnded) -> None:
-    """A child run told how it ended."""
-    found = part_of(message.ref)
-    assert found is not None
-    owner, _ = found
-    if turn.node(message.ref).status in ENDED:
+    """A part told how it ended, or that it is undone."""
+    if message.ref.endswith("!undo"):
+        undoing.part_undone(turn, message)
+        return
+    at = message.ref
+    node = turn.node(at)
+    found = part_of(at)
+    if found is None or node.status not in ("waiting", "cancelling"):
         return
     turn.emit(
         ChildEnded(
-            message.ref,
-            turn.node(message.ref).ref,
-            turn.now,
-            message.status,
-            message.outputs,
-            message.error,
-            message.usage,
-            message.bad,
+            at, node.ref, turn.now, message.status, message.outputs, message.error, message.usage, message.bad
         )
-    )
-    node = turn.node(owner)
-    if node.status not in ("open", "cancelling"):
+    )  # fmt: skip
+    slots.freed(turn)
+    check(turn, found[0])
+
+
+def refused(turn: Turn, at: str, message: TellRefused) -> None:
+    """A part cannot be started, retried or stopped."""
+    found = part_of(at)
+    assert found is not None
+    error = StepError("refused", f"{message.by}: {message.reason}")
+    turn.emit(ChildEnded(at, turn.node(at).ref, turn.now, "failed", error=error))
+    slots.freed(turn)
+    check(turn, found[0])
+
+
+def check(turn: Turn, place: str) -> None:
+    """A part ended: is it too much, has the map ended, or do others begin?"""
+    node = turn.node(place)
+    each = turn.step(place).each
+    if each is None or node.status not in ("open", "cancelling") or f"{place}!catch" in turn.run.scopes:
         return
-    each = turn.step(owner).each
-    assert each is not None
-    states = [turn.node(part(owner, n)) for n in range(node.parts)]
+    states = [turn.node(part(place, n)) for n in range(node.parts)]
+    under_way = sum(n.status != "pending" and n.status not in ENDED for n in states)
     failed = [n for n in states if n.status in ("failed", "cancelled")]
-    under_way = [n for n in states if flow.is_under_way(n)]
-    if failed or node.bad > allowed(each, node.count) or turn.run.closing:
-        if under_way:
-            closing.stop_repeated(turn, owner, "too many items failed")
-            return
-        first = next((n.error for n in failed if n.status == "failed" and n.error is not None), None)
-        error = first or StepError("cancelled" if turn.run.closing else "error", f"{node.bad} items failed")
-        flow.conclude(turn, owner, error)
-    elif all(n.status == "succeeded" for n in states):
-        flow.conclude(turn, owner, gathered(turn.run, owner, node.count), Facts(collected=node.count))
+    if node.status == "cancelling":
+        if not under_way:
+            flow.conclude(turn, place, node.error or Stopped(node.reason))
+    elif failed or node.bad > allowed(each, node.count):
+        first = next((n.error for n in failed if n.error is not None), None)
+        error = first or StepError("error", f"{node.bad} of {node.count} items failed")
+        stopping.stop_repeated(turn, place, "too many items failed", error)
+    elif node.parts and all(n.status == "succeeded" for n in states):
+        flow.conclude(turn, place, gathered(turn.run, place, node.count), Facts(collected=node.count))
     else:
-        _next(turn, owner)
-
-
-def _next(turn: Turn, owner: str) -> None:
-    """Start the next part that has not begun."""
-    for number in range(turn.node(owner).parts):
-        node = turn.node(part(owner, number))
-        if node.status != "succeeded" and not flow.is_under_way(node):
-            _start(turn, owner, turn.step(owner), number)
-            return
-
-
-# -- what the items read from around the map
-
-
-def _captured(turn: Turn, place: str, step: Step) -> dict[str, Any]:
-    """Every outside value that an expression of the step's body reads, by reference."""
-    look = look_from(turn, place)
-    captured: dict[str, Any] = {}
-    for source in dict.fromkeys(_sources(msgspec.to_builtins(step))):
-        for reference in turn.engine.expressions.compile(source, turn.names(place)).references:
-            if reference[0] in ("inputs", "run"):
-                continue
-            try:
-                value = look(reference)
-            except flow.ExpressionError:
-                continue  # it has a meaning only within the item
-            if value is not MISSING:
-                captured[".".join(reference)] = value
-    return captured
-
-
-def _sources(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        source = source_of(value)
-        if source is not None:
-            yield source
-    elif isinstance(value, dict):
-        for inner in value.values():  # type: ignore[misc]
-            yield from _sources(inner)
-    elif isinstance(value, list):
-        for inner in value:  # type: ignore[misc]
-            yield from _sources(inner)
+        turn.later("fill parts", place)

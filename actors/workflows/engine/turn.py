@@ -3,38 +3,51 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 import msgspec
 
+from actors.core.outputs import Tell
+from actors.workflows.engine.look import look_from
 from actors.workflows.expressions import Expressions
-from actors.workflows.fold import evolve, node_at
+from actors.workflows.fold import evolve
 from actors.workflows.index import Index, index_of
-from actors.workflows.places import in_plan, repeats
+from actors.workflows.messages import Continue
+from actors.workflows.moves import node_at
+from actors.workflows.places import in_plan
 from actors.workflows.plan import Step
-from actors.workflows.state import Node, Run, scratch
+from actors.workflows.state import ENDED, Node, Run, scratch
 from actors.workflows.values import Template
 from events.envelope import Message
-from events.workflows import StepError
+from events.workflows import RunDeferred, StepError
 
-KEPT: Final = 5_000
+KEPT: Final = 20_000
 """Compiled values kept."""
+
+FULL: Final = 2_000
+"""Outputs of one decision after which the rest is left to the next one."""
 
 
 class Engine:
-    """What every decision shares: the expression language, and the values compiled with it."""
+    """What every decision shares: the expression language, the values compiled with it, and what can be put off.
 
-    def __init__(self, expressions: Expressions) -> None:
+    `acts` are the functions that `Turn.later` may name; see `engine.acts`.
+    """
+
+    def __init__(self, expressions: Expressions, acts: Mapping[str, Callable[..., None]]) -> None:
         self.expressions = expressions
+        self.acts = acts
         self._templates: OrderedDict[tuple[str, str, str], Template] = OrderedDict()
 
-    def template(self, definition: str, place: str, field: str, value: Any, names: Collection[str]) -> Template:
-        """A value of a plan, compiled; kept by (definition, place in the plan, field)."""
-        key = (definition, place, field)
+    def template(
+        self, digest: str, place: str, field: str, value: Any, names: Callable[[], Collection[str]]
+    ) -> Template:
+        """A value of a plan, compiled; kept by (plan, place in the plan, field)."""
+        key = (digest, place, field)
         found = self._templates.get(key)
         if found is None:
-            found = self._templates[key] = Template(value, self.expressions, names)
+            found = self._templates[key] = Template(value, self.expressions, names())
             if len(self._templates) > KEPT:
                 self._templates.popitem(last=False)
         return found
@@ -55,6 +68,12 @@ class Facts(msgspec.Struct, frozen=True, omit_defaults=True):
 NOTHING: Final = Facts()
 
 
+class Stopped(msgspec.Struct, frozen=True):
+    """What a step gives that was stopped from outside: no value, and no error of its own."""
+
+    reason: str
+
+
 class Turn:
     """What one message leads to. `events` and `outs` are what `decide` returns."""
 
@@ -66,7 +85,8 @@ class Turn:
         self.now = message.time
         self.events: list[Any] = []
         self.outs: list[Any] = []
-        self._todo: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
+        self._deferred = bool(run.deferred)
+        self._todo: deque[list[Any]] = deque(run.deferred)
 
     @property
     def index(self) -> Index:
@@ -82,15 +102,25 @@ class Turn:
         """A tell, an effect, a timer or a reply."""
         self.outs.append(output)
 
-    def later(self, what: Callable[..., None], *args: Any) -> None:
-        """Do this once what is under way is done: no recursion, however long the chain."""
-        self._todo.append((what, args))
+    def later(self, act: str, *args: str | int) -> None:
+        """Do this once what is under way is done: no recursion, however long the chain, nor too much at once."""
+        self._todo.append([act, *args])
+
+    @property
+    def full(self) -> bool:
+        """Whether the rest should be left to the next decision."""
+        return len(self.events) + len(self.outs) > FULL
 
     def finish(self) -> list[Any]:
-        """Do all that is left; everything decided, in order."""
-        while self._todo:
-            what, args = self._todo.popleft()
-            what(*args)
+        """Do all that is left, or as much as fits; everything decided, in order."""
+        todo, acts = self._todo, self.engine.acts
+        while todo and not self.full:
+            act = todo.popleft()
+            acts[act[0]](self, *act[1:])
+        if todo or self._deferred:
+            self.emit(RunDeferred(list(todo)))
+            if todo:
+                self.out(Tell(self.address, Continue()))
         return [*self.events, *self.outs]
 
     def step(self, place: str) -> Step:
@@ -101,30 +131,18 @@ class Turn:
         """What is known of a place."""
         return node_at(self.run, place)
 
+    def under_way(self, place: str) -> bool:
+        """Whether what is at a place began and has not ended."""
+        status = node_at(self.run, place).status
+        return status != "pending" and status not in ENDED
+
     def template(self, place: str, field: str, value: Any) -> Template:
         """A value of the step at a place, compiled."""
-        return self.engine.template(self.run.definition, in_plan(place), field, value, self.names(place))
+        at = in_plan(place)
+        return self.engine.template(self.run.digest, at, field, value, lambda: self.index.names(at))
 
     def render(self, place: str, field: str, value: Any) -> Any:
         """A value of the step at a place, as it is now. Raises ExpressionError."""
-        from actors.workflows.engine.look import look_from
-
+        if value is None:
+            return None
         return self.template(place, field, value).render(look_from(self, place))
-
-    def names(self, place: str) -> tuple[str, ...]:
-        """What the maps around a place call their items."""
-        steps = self.index.steps
-        found: list[str] = []
-        place = in_plan(place)
-        while place:
-            step = steps.get(place)
-            if step is not None and step.each is not None:
-                found.append(step.each.name)
-            cut = max(place.rfind("/"), place.rfind("!"))
-            place = place[: max(cut, 0)]
-        return tuple(found)
-
-
-def is_step(place: str) -> bool:
-    """Whether a place is a step itself, not one of its items or iterations."""
-    return repeats(place) is None

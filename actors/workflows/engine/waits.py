@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from actors.approval import ApprovalDecided, RequestApproval, approval_of
-from actors.core.outputs import Cancel, Schedule, Tell
+from actors.core.outputs import Ask, Cancel, Schedule
 from actors.workflows.engine import flow
 from actors.workflows.engine.look import look_from
 from actors.workflows.engine.turn import Turn
@@ -35,6 +35,8 @@ def over(turn: Turn, place: str) -> None:
     action = turn.step(place).action
     if node.status != "waiting" or not isinstance(action, WaitAction):
         return
+    if node.reason != f"event {action.event}" and node.reason != "a time":
+        return  # the run is paused, and it has not begun
     if action.event:
         flow.conclude(turn, place, StepError("timeout", f"no event {action.event} came in time"))
     else:
@@ -67,19 +69,20 @@ def signalled(turn: Turn, signal: Signal) -> int:
 def ask(turn: Turn, place: str, action: ApprovalAction) -> None:
     """Ask people. Raises ExpressionError when what is to be approved has no value."""
     what = turn.render(place, "what", action.what)
-    address = approval_of(turn.address, place)
-    turn.emit(StepWaiting(place, "an approval", turn.now, ref=address))
+    attempt = turn.node(place).attempt + 1  # what was denied once is asked anew when the run is retried
+    address = approval_of(turn.address, place if attempt == 1 else f"{place}~{attempt}")
+    turn.emit(StepWaiting(place, "an approval", turn.now, ref=address, attempt=attempt))
     request = RequestApproval(
         ref=place, what=what, title=action.title or place, approvers=list(action.approvers), quorum=action.quorum,
         expires=action.expires, requested_by=turn.address,
     )  # fmt: skip
-    turn.out(Tell(address, request))
+    turn.out(Ask(address, request, place))
 
 
 def decided(turn: Turn, message: ApprovalDecided) -> None:
     """People decided."""
     node = turn.node(message.ref)
-    if node.status != "waiting":
+    if node.status != "waiting" or node.ref != turn.message.sender:
         return
     if message.approved:
         flow.conclude(turn, message.ref, {"approved": True, "by": message.by, "digest": message.digest})
@@ -100,7 +103,11 @@ def moment(value: Any) -> int:
     return int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1_000_000)
 
 
+LONGEST = 100 * 366 * 86_400
+"""Seconds of a wait: a hundred years."""
+
+
 def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ExpressionError(f"{value!r} is no number of seconds")
-    return float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value <= LONGEST:
+        raise ExpressionError(f"{value!r} is no number of seconds, or too many")
+    return max(float(value), 0.0)
