@@ -1,7 +1,8 @@
 """An approval: people agree to exactly this, or do not. Whoever asked is told once; an agreement is used once.
 
 requested → given … → reached → reserved → consumed; or denied, expired, withdrawn. Workflow steps wait for it; tools
-reserve it before they act and consume it after.
+reserve it before they act and consume it after. People are named without the `user:` of their principal, and speak
+for themselves; only an actor (a channel) can say what somebody else said.
 """
 
 from __future__ import annotations
@@ -53,17 +54,17 @@ class RequestApproval(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Approve(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Agree. With `digest`, only if that is what is asked."""
+    """Agree. With `digest`, only if that is what is asked. `by` is whoever sends it, unless an actor does."""
 
-    by: str
+    by: str = ""
     digest: str = ""
     note: str = ""
 
 
 class Deny(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Disagree."""
+    """Disagree. `by` as in `Approve`."""
 
-    by: str
+    by: str = ""
     note: str = ""
 
 
@@ -126,9 +127,13 @@ def person(name: str) -> str:
     return name.removeprefix("user:")
 
 
+_IN_ADDRESSES: Final = str.maketrans("[]#", "()~")
+"""What places of steps have and addresses cannot."""
+
+
 def approval_of(address: str, place: str) -> str:
     """The address of the approval that a step of a run waits for."""
-    name = f"{address.partition('/')[2]}.{place}"
+    name = f"{address.partition('/')[2]}.{place.translate(_IN_ADDRESSES)}"
     if len(name) > 150:
         name = f"{name[:110]}~{blake2b(name.encode(), digest_size=16).hexdigest()}"
     return f"approval/{name}"
@@ -139,38 +144,54 @@ def decide(state: Approval, message: Message) -> list[Any]:
     request = state.request
     data = message.data
     if isinstance(data, RequestApproval):
-        return _request(state, data, message.time)
+        return _request(state, data, message)
     if request is None:
         raise Refused("nobody asked for this approval", code="not-found")
-    return _DECISIONS[data.__class__](state, request, data, message.time)
+    return _DECISIONS[data.__class__](state, request, data, message)
 
 
-def _request(state: Approval, m: RequestApproval, now: int) -> list[Any]:
+def _speaker(by: str, message: Message) -> str:
+    """Who says it. Raises Refused when a person speaks for another."""
+    sender = person(message.sender)
+    if "/" in message.sender and by:
+        return person(by)
+    if by and person(by) != sender:
+        raise Refused(f"{sender} cannot speak for {person(by)}", code="speaker")
+    return sender
+
+
+def _request(state: Approval, m: RequestApproval, message: Message) -> list[Any]:
+    now = message.time
     digest = digest_of(m.what)
     if state.request is not None:
         if state.request.digest == digest and state.request.requested_by == m.requested_by:
             return [Reply({"status": state.status, "digest": digest})]
         raise Refused("another approval has this address", code="exists")
-    if m.quorum < 1 or (m.approvers and len(set(m.approvers)) < m.quorum):
-        raise Refused(f"a quorum of {m.quorum} cannot be reached by {len(set(m.approvers))} approvers", code="quorum")
+    askers = {person(name) for name in (m.requested_by, *m.requesters)}
+    able = {person(name) for name in m.approvers} - askers
+    if m.quorum < 1 or (m.approvers and len(able) < m.quorum):
+        raise Refused(f"a quorum of {m.quorum} cannot be reached by {len(able)} approvers", code="quorum")
     due = None if m.expires is None else now + int(m.expires * 1_000_000)
     requested = ApprovalRequested(
         m.ref, digest, m.what, m.requested_by, now, m.title, m.approvers, m.quorum, due, m.requesters
     )
-    timer = [] if due is None else [Schedule("expire", Expire(), at=due)]
-    return [requested, *timer, Reply({"status": "waiting", "digest": digest})]
+    return [requested, *_timer(due), Reply({"status": "waiting", "digest": digest})]
 
 
-def _approve(state: Approval, request: ApprovalRequested, m: Approve, now: int) -> list[Any]:
-    _open(state)
-    by = person(m.by)
+def _timer(due: int | None) -> list[Any]:
+    return [] if due is None else [Schedule("expire", Expire(), at=due)]
+
+
+def _approve(state: Approval, request: ApprovalRequested, m: Approve, message: Message) -> list[Any]:
+    by, now = _speaker(m.by, message), message.time
     if m.digest and m.digest != request.digest:
         raise Refused("what is asked is not what was shown", code="digest")
-    if by in map(person, (request.requested_by, *request.requesters)):
-        raise Refused(f"{by} asked for it and cannot approve it", code="requester")
-    _check_approver(request, by)
     if by in state.given:
         return [Reply({"status": state.status, "given": state.given})]
+    _open(state, request, now)
+    if by in map(person, (request.requested_by, *request.requesters)):
+        raise Refused(f"{by} asked for it and cannot approve it", code="requester")
+    _may(request, by)
     given = [*state.given, by]
     events: list[Any] = [ApprovalGiven(by, now, request.digest, m.note)]
     if len(given) >= request.quorum:
@@ -181,63 +202,79 @@ def _approve(state: Approval, request: ApprovalRequested, m: Approve, now: int) 
     return events
 
 
-def _deny(state: Approval, request: ApprovalRequested, m: Deny, now: int) -> list[Any]:
-    _open(state)
-    by = person(m.by)
-    _check_approver(request, by)
+def _deny(state: Approval, request: ApprovalRequested, m: Deny, message: Message) -> list[Any]:
+    by, now = _speaker(m.by, message), message.time
+    _open(state, request, now)
+    _may(request, by)
     why = f"denied by {by}" + (f": {m.note}" if m.note else "")
     decided = ApprovalDecided(request.ref, False, request.digest, [by], why, "denied")
     return [ApprovalDenied(by, now, m.note), Cancel("expire"), *_told(request, decided), Reply({"status": "denied"})]
 
 
-def _check_approver(request: ApprovalRequested, by: str) -> None:
-    approvers = [person(name) for name in request.approvers]
-    if approvers and by not in approvers:
-        raise Refused(f"{by} is not an approver", code="approver")
-
-
-def _expire(state: Approval, request: ApprovalRequested, _m: Expire, now: int) -> list[Any]:
-    if state.status not in ("waiting", "reached"):
-        return []
+def _expire(state: Approval, request: ApprovalRequested, _m: Expire, message: Message) -> list[Any]:
+    now = message.time
     if state.status == "reached":
         return [ApprovalExpired(now)]
+    if state.status != "waiting":
+        return []
     decided = ApprovalDecided(request.ref, False, request.digest, [], "nobody decided in time", "expired")
     return [ApprovalExpired(now), *_told(request, decided)]
 
 
-def _withdraw(state: Approval, _request: ApprovalRequested, m: Withdraw, now: int) -> list[Any]:
+def _withdraw(state: Approval, request: ApprovalRequested, m: Withdraw, message: Message) -> list[Any]:
+    if person(message.sender) not in map(person, (request.requested_by, *request.requesters)):
+        raise Refused(f"{message.sender} did not ask for it", code="requester")
     if state.status not in ("waiting", "reached"):
         return [Reply({"status": state.status})]
-    return [ApprovalWithdrawn(now, m.reason), Cancel("expire"), Reply({"status": "withdrawn"})]
+    return [ApprovalWithdrawn(message.time, m.reason), Cancel("expire"), Reply({"status": "withdrawn"})]
 
 
-def _reserve(state: Approval, request: ApprovalRequested, m: Reserve, now: int) -> list[Any]:
+def _reserve(state: Approval, request: ApprovalRequested, m: Reserve, message: Message) -> list[Any]:
     if m.digest != request.digest:
         raise Refused("what is to be done is not what was approved", code="digest")
-    if state.status == "reserved" and state.holder == m.holder:
-        return [Reply({"status": "reserved"})]
+    if state.holder == m.holder and state.status in ("reserved", "consumed"):
+        return [Reply({"status": state.status})]
     if state.status != "reached":
         raise Refused(f"the approval is {state.status}", code=state.status)
-    return [ApprovalReserved(m.holder, m.digest, now), Cancel("expire"), Reply({"status": "reserved"})]
+    _in_time(request, message.time)
+    return [ApprovalReserved(m.holder, m.digest, message.time), Cancel("expire"), Reply({"status": "reserved"})]
 
 
-def _consume(state: Approval, _request: ApprovalRequested, m: Consume, now: int) -> list[Any]:
+def _consume(state: Approval, _request: ApprovalRequested, m: Consume, message: Message) -> list[Any]:
     if state.status == "consumed" and state.holder == m.holder:
         return [Reply({"status": "consumed"})]
-    if state.status != "reserved" or state.holder != m.holder:
-        raise Refused(f"the approval is {state.status}, not reserved for {m.holder}", code=state.status)
-    return [ApprovalConsumed(m.holder, now), Reply({"status": "consumed"})]
+    _hold(state, m.holder)
+    return [ApprovalConsumed(m.holder, message.time), Reply({"status": "consumed"})]
 
 
-def _release(state: Approval, _request: ApprovalRequested, m: Release, now: int) -> list[Any]:
-    if state.status != "reserved" or state.holder != m.holder:
-        raise Refused(f"the approval is {state.status}, not reserved for {m.holder}", code=state.status)
-    return [ApprovalReleased(m.holder, now), Reply({"status": "reached"})]
+def _release(state: Approval, request: ApprovalRequested, m: Release, message: Message) -> list[Any]:
+    _hold(state, m.holder)
+    released = ApprovalReleased(m.holder, message.time)
+    if request.expires_at is not None and message.time >= request.expires_at:
+        return [released, ApprovalExpired(message.time), Reply({"status": "expired"})]
+    return [released, *_timer(request.expires_at), Reply({"status": "reached"})]
 
 
-def _open(state: Approval) -> None:
+def _open(state: Approval, request: ApprovalRequested, now: int) -> None:
     if state.status != "waiting":
         raise Refused(f"the approval is {state.status}", code=state.status)
+    _in_time(request, now)
+
+
+def _in_time(request: ApprovalRequested, now: int) -> None:
+    """Its time may be over though its timer has not come yet."""
+    if request.expires_at is not None and now >= request.expires_at:
+        raise Refused("the approval is expired", code="expired")
+
+
+def _may(request: ApprovalRequested, by: str) -> None:
+    if request.approvers and by not in map(person, request.approvers):
+        raise Refused(f"{by} is not an approver", code="approver")
+
+
+def _hold(state: Approval, holder: str) -> None:
+    if state.status != "reserved" or state.holder != holder:
+        raise Refused(f"the approval is {state.status}, not reserved for {holder}", code=state.status)
 
 
 def _told(request: ApprovalRequested, decided: ApprovalDecided) -> list[Any]:
@@ -245,7 +282,7 @@ def _told(request: ApprovalRequested, decided: ApprovalDecided) -> list[Any]:
     return [Tell(request.requested_by, decided)] if "/" in request.requested_by else []
 
 
-_DECISIONS: Final[dict[type[Any], Callable[[Approval, ApprovalRequested, Any, int], list[Any]]]] = {
+_DECISIONS: Final[dict[type[Any], Callable[[Approval, ApprovalRequested, Any, Message], list[Any]]]] = {
     Approve: _approve,
     Deny: _deny,
     Expire: _expire,
@@ -264,6 +301,7 @@ _STATUS: Final[dict[type[Any], str]] = {
     ApprovalConsumed: "consumed",
     ApprovalReleased: "reached",
 }
+"""Where an event leads, other than those that say more."""
 
 
 def evolve(state: Approval, event: Any) -> Approval:

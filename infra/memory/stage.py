@@ -58,9 +58,9 @@ class Stage(System):
         self.boundaries.clear()
         self._strike = strike
 
-    async def insist(self, to: str, data: Any) -> Any:
+    async def insist(self, to: str, data: Any, sender: str = "user:test") -> Any:
         """Ask until there is an answer: under the same id, so that it counts once. Raises Refused."""
-        message = self.message(to, data)
+        message = self.message(to, data, sender=sender)
         while True:
             try:
                 async with asyncio.timeout(RETRY):

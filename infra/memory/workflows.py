@@ -162,11 +162,11 @@ class Flow:
 
     async def approve(self, step: str, by: str = "ada", note: str = "") -> Any:
         """Agree to what a step asks for. Raises Refused."""
-        return await self.system.insist(approval_of(self.address, step), Approve(by, note=note))
+        return await self.system.insist(approval_of(self.address, step), Approve(by, note=note), f"user:{by}")
 
     async def deny(self, step: str, by: str = "ada", note: str = "") -> Any:
         """Disagree with what a step asks for. Raises Refused."""
-        return await self.system.insist(approval_of(self.address, step), Deny(by, note))
+        return await self.system.insist(approval_of(self.address, step), Deny(by, note), f"user:{by}")
 
     async def send(self, type: str, data: Any = None, id: str = "") -> int:
         """An event for steps that wait for one; returns how many it matched."""
