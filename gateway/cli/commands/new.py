@@ -14,8 +14,15 @@ from gateway.cli.tree import command as thespis_command
 
 @thespis_command()
 @click.argument("directory", type=click.Path(path_type=Path))
-def command(directory: Path) -> None:
-    """Write a small workspace into DIRECTORY: an actor, a projection and a passing test.
+@click.option(
+    "--template",
+    type=click.Choice(["new", "digest"]),
+    default="new",
+    show_default=True,
+    help="new: an actor and a projection. digest: a workflow that makes a report of a folder of text files.",
+)
+def command(directory: Path, template: str) -> None:
+    """Write a small workspace into DIRECTORY, with passing tests.
 
     The directory is made if need be, and must be empty.
     """
@@ -26,7 +33,7 @@ def command(directory: Path) -> None:
         raise Conflict(f"{directory} {what}", hint="name a directory that is empty or not there yet")
     made: list[Path] = []
     try:
-        for source, target in _template(files("gateway").joinpath("templates", "new"), directory):
+        for source, target in _template(files("gateway").joinpath("templates", template), directory):
             for folder in reversed([target.parent, *target.parent.parents]):
                 if not folder.exists():
                     folder.mkdir()
