@@ -22,7 +22,6 @@ from typing import Any, Final
 
 from actors import EffectKind, Kind, Plugin
 from actors.core.kind import merge
-from actors.workflows.plugin import workflow_plugin
 from actors.workflows.tasks import Task
 from events.errors import BadDefinition, NotFound, ThespisError
 from gateway.definitions import files_of
@@ -72,11 +71,9 @@ def installed(group: str = GROUP) -> list[Plugin]:
     return [_from_entry_point(point) for point in sorted(entry_points(group=group), key=lambda point: point.name)]
 
 
-def gather(workspaces: Sequence[str | Path] = ()) -> Plugin:
-    """Workflows, and everything users bring: installed plugins and the workspaces. Raises NotFound, BadDefinition."""
-    from infra.cel import Cel
-
-    return merge([workflow_plugin(Cel()), *installed(), *(load(directory) for directory in workspaces)])
+def gather(workspaces: Sequence[str | Path] = (), *built_in: Plugin) -> Plugin:
+    """What is built in and everything users bring: installed plugins, workspaces. Raises NotFound, BadDefinition."""
+    return merge([*built_in, *installed(), *(load(directory) for directory in workspaces)])
 
 
 def _from_entry_point(point: EntryPoint) -> Plugin:
