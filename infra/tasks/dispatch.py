@@ -21,6 +21,7 @@ from actors.workflows.tasks import CancelCall, TaskCall, TaskResult
 from events.address import partition_of
 from events.errors import NotOwned, ThespisError
 from infra.nats import tasks as queue
+from infra.nats.backoff import Backoff
 from infra.nats.connection import Connection
 from infra.tasks.roster import Roster
 from infra.tasks.wire import HALT, NEWS, Beat, Halt, Offer, encode
@@ -145,11 +146,10 @@ class Dispatch:
         """Wait for an irreversible call that an owner before us handed out: a worker has it, or it is not begun."""
         await self.roster.ready()
         pending = self._open(call, attempt, "irreversible", name)
-        with suppress(ThespisError):
-            if self._attached(pending):
-                pending.claimed = True  # perhaps not yet, but who knows
-            else:
-                pending.sequence = await queue.sequence(self._connection, pending.place)
+        if self._attached(pending):
+            pending.claimed = True  # perhaps not yet, but who knows
+        else:
+            pending.sequence = await self._found(pending)
         if not pending.worker and pending.sequence is None:
             self._close(pending)
             return None
@@ -170,6 +170,15 @@ class Dispatch:
             if not pending.worker:
                 await self._recall(pending, TaskResult(kind="cancelled", message="stopped before anybody began"))
         return True
+
+    async def _found(self, pending: Pending) -> int | None:
+        """Its place in the queue. While there is no bus there is no answer."""
+        backoff = Backoff(0.1, 2.0)
+        while True:
+            try:
+                return await queue.sequence(self._connection, pending.place)
+            except ThespisError:
+                await backoff.wait()
 
     def _open(self, call: TaskCall, attempt: Attempt, effect_class: str, name: str) -> Pending:
         place = queue.subject(name, attempt.tenant, call.labels, attempt.effect)
@@ -281,7 +290,11 @@ class Dispatch:
 
     async def _watch(self) -> None:
         while True:
+            before = self._loop.time()
             await asyncio.sleep(self._tick)
+            if not self._connection.connected or self._loop.time() - before > 2 * self._tick + 0.5:
+                self.roster.deaf()
+                continue
             try:
                 await self._look()
             except ThespisError as error:
@@ -305,7 +318,7 @@ class Dispatch:
                     self._give_up(pending, "cancelled", "stopped; its worker does not say how far it was")
                     continue
             if pending.worker:
-                if not self.roster.alive(pending.worker) or now - pending.since > self._lost_after:
+                if not self.roster.alive(pending.worker) or self.roster.silent(pending.since):
                     self._lost(pending)
             elif pending.publishing:
                 continue
@@ -330,7 +343,7 @@ class Dispatch:
             pending.sequence = await queue.sequence(self._connection, pending.place) or 0
         if head is not None and pending.sequence and head < pending.sequence:
             pending.since = now
-        elif now - pending.since > self._lost_after or head is None:
+        elif self.roster.silent(pending.since) or head is None:
             # With whoever took it and is gone, or lost with the stream. If it is still there, it is not doubled.
             if pending.effect_class == "irreversible" and pending.claimed:
                 self._lost(pending)

@@ -72,8 +72,8 @@ class Reports:
         self._owned = owned
         self._interval = interval
         self._serving: dict[int, list[Listening]] = {}
-        self._settling: dict[str, tuple[str, list[bytes]]] = {}
-        """Effect → (turn, whom to tell when the result is in the log)."""
+        self._settling: dict[str, tuple[str, bytes, int]] = {}
+        """Effect → (turn, whom to tell when the result is in the log, partition)."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
 
@@ -93,8 +93,7 @@ class Reports:
         """The outcome of an effect is in the log: its worker may forget it."""
         found = self._settling.pop(effect, None)
         if found is not None:
-            for reply in found[1]:
-                self._answer(reply, OK)
+            self._answer(found[1], OK)
 
     async def _follow(self) -> None:
         while True:
@@ -110,6 +109,8 @@ class Reports:
     async def _drop(self, partition: int) -> None:
         for listening in self._serving.pop(partition):
             await listening.stop()
+        for effect in [effect for effect, found in self._settling.items() if found[2] == partition]:
+            del self._settling[effect]
 
     # -- leave to begin
 
@@ -138,13 +139,13 @@ class Reports:
         report = decode_report(data)
         pending = self._dispatch.pending.get(report.effect)
         if pending is not None and pending.turn in (None, report.turn) and not pending.done.done():
-            self._settling[report.effect] = (report.turn, [reply])
+            self._settling[report.effect] = (report.turn, reply, pending.partition)
             self._settle(pending, report)
             return
         settling = self._settling.get(report.effect)
         if settling is not None and settling[0] == report.turn:
-            if len(settling[1]) < 8:
-                settling[1].append(reply)
+            del self._settling[report.effect]
+            self._spawn(self._late(report, reply))  # it comes again because that took long: see how far it is
         elif settling is not None or pending is not None:
             self._answer(reply, LATER)  # too late, but for now the run could mistake it for the result it waits for
         else:

@@ -30,6 +30,7 @@ class Roster:
         self._listening: Listening | None = None
         self._ready = asyncio.Event()
         self._said = asyncio.Event()
+        self._deaf_until = 0.0
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -61,23 +62,31 @@ class Roster:
         if not self._ready.is_set():
             await self._ready.wait()
 
+    def deaf(self) -> None:
+        """Nothing could be heard until now: nobody is lost for having been silent."""
+        self._deaf_until = self._loop.time()
+
+    def silent(self, since: float) -> bool:
+        """Whether that is too long ago for somebody who lives."""
+        return self._loop.time() - max(since, self._deaf_until) > self._lost_after
+
     def holder(self, effect: str) -> tuple[str, str] | None:
         """(worker, turn) of whoever has the call in hand."""
         for beat, at in self._beats.values():
             turn = beat.holding.get(effect)
-            if turn is not None and self._loop.time() - at <= self._lost_after:
+            if turn is not None and not self.silent(at):
                 return beat.worker, turn
         return None
 
     def alive(self, worker: str) -> bool:
         """Whether it was heard of lately."""
         found = self._beats.get(worker)
-        return found is not None and self._loop.time() - found[1] <= self._lost_after
+        return found is not None and not self.silent(found[1])
 
     def offering(self, task: str) -> str | None:
         """A queue whose workers can do the task (a name, or name@version)."""
         for beat, at in self._beats.values():
-            lives = self._loop.time() - at <= self._lost_after and bool(beat.queues)
+            lives = bool(beat.queues) and not self.silent(at)
             if lives and any(name == task or name.partition("@")[0] == task for name in beat.tasks):
                 return beat.queues[0]
         return None
@@ -90,6 +99,7 @@ class Roster:
                 del self._beats[worker]
 
     def _ask(self) -> None:
+        self.deaf()
         with suppress(ThespisError):
             self._connection.send(WHO, b"")
 

@@ -128,6 +128,7 @@ class Worker:
         for held in list(self._held.values()):
             if not held.begun:
                 self._drop(held)
+                self._write(held.reply, b"-NAK")
         with suppress(TimeoutError):
             async with asyncio.timeout(grace):
                 await self._idle.wait()
@@ -200,8 +201,6 @@ class Worker:
         else:
             held = self._held[offer.effect] = Held(offer, reply, pull)
             self._idle.clear()
-            if offer.effect_class != "irreversible":
-                self._write(reply, b"+ACK")
             task = self._loop.create_task(self._perform(held))
             self._calls.add(task)
             task.add_done_callback(partial(self._over, held))
@@ -219,6 +218,8 @@ class Worker:
             report = Report(offer.effect, offer.tenant, held.turn, self.id, lost, str(error) or "nobody knows")
         self._performed(held)
         if not held.dropped:
+            if not held.begun:  # stopped, or out of time, before its turn came
+                self._write(held.reply, b"+ACK")
             await self._report(held, report)
 
     def _performed(self, held: Held) -> None:
@@ -255,8 +256,9 @@ class Worker:
     # -- leave to begin
 
     async def _may_begin(self, held: Held) -> bool:
-        """Asked when there is a slot. What is irreversible begins once the owner of the run has said yes, and the
-        queue has let go of it: after that nobody else can."""
+        """Asked when there is a slot: from here on the call is not in the queue any more. What is irreversible begins
+        once the owner of the run has said yes, and the queue has confirmed; after that nobody else can.
+        """
         if held.dropped or (held.offer.effect_class != "irreversible" and self._stale()):
             held.dropped = True
             return False
@@ -273,6 +275,8 @@ class Worker:
                     await self._connection.request(held.reply.decode(), b"+ACK", timeout=PER_TRY)
                     if self._loop.time() - since < STALE:
                         break
+        else:
+            self._write(held.reply, b"+ACK")
         held.begun = True
         return True
 
@@ -335,7 +339,7 @@ class Worker:
             self._turned = self._loop.time()
             self._send_beat()
             for held in self._held.values():
-                if held.offer.effect_class == "irreversible" and not held.begun:
+                if not held.begun and not held.dropped:
                     self._write(held.reply, b"+WPI")
 
     def _say_alive(self) -> None:

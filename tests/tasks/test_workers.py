@@ -212,3 +212,44 @@ async def test_a_task_only_workers_know_is_found_by_what_they_offer(place: Place
     await place.worker("--queue", "special")
     await place.go("job/1", call("job/1", "a", "echo", 7, queue=""))
     assert (await place.came("job/1"))["a"][0]["output"] == 7
+
+
+@pytest.mark.parametrize(("task", "effect_class"), [("outside", "idempotent"), ("pay", "irreversible")])
+async def test_a_worker_cut_off_from_the_bus_keeps_its_result_and_is_not_taken_for_lost(
+    place: Place, nats_server: Nats, task: str, effect_class: str
+) -> None:
+    place.outside.hold = True
+    await place.host()
+    await place.worker()
+    await place.go("job/1", call("job/1", "a", task), effect_class=effect_class)
+    await place.outside.called("job/1/a")
+    await nats_server.kill()
+    place.outside.release()
+    assert await place.outlasts(2.5)
+    await nats_server.restart()
+    came = await place.came("job/1")
+    assert [r["status"] for r in came["a"]] == ["succeeded"]
+    assert place.outside.calls["job/1/a"] == 1
+
+
+async def test_a_worker_that_leaves_gives_back_what_it_has_not_begun(place: Place) -> None:
+    place.outside.hold = True
+    await place.host()
+    labelled = await place.worker("--label", "zone=eu", "--concurrency", "1")
+    await place.go("job/1", call("job/1", "a", labels={"zone": "eu"}))
+    await place.outside.called("job/1/a")
+    await place.go("job/1", call("job/1", "b"))
+    stop(labelled, signal.SIGTERM)
+    place.outside.release()
+    await place.worker()
+    came = await place.came("job/1", 2)
+    assert [len(results) for results in came.values()] == [1, 1]
+    assert set(place.outside.calls.values()) == {1}
+
+
+async def test_a_worker_finds_its_bus_in_the_data_directory_of_an_instance(place: Place, tmp_path: Path) -> None:
+    await place.host()
+    place.describe(tmp_path / "run.json")
+    await place.worker("--data", str(tmp_path), NATS_URL="", DATABASE_URL="")
+    await place.go("job/1", call("job/1", "a", "large", 100_000))
+    assert (await place.came("job/1"))["a"][0]["output"]["size"] == 100_002

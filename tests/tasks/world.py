@@ -137,6 +137,20 @@ class Place:
     async def go(self, job: str, *calls: TaskCall, effect_class: str = "idempotent") -> None:
         await self.ask(job, "Go", {"calls": calls, "effect_class": effect_class})
 
+    def describe(self, file: Path) -> None:
+        """Write what `thespis up` would write."""
+        known = {"pid": os.getpid(), "url": "", "nats_url": self._nats_url, "workspace": str(JOBS),
+                 "database_url": self._environment["DATABASE_URL"]}  # fmt: skip
+        file.write_bytes(msgspec.json.encode(known))
+
+    async def outlasts(self, seconds: float) -> bool:
+        """Let more time pass than a worker may be silent; says whether all processes are still there."""
+        ends = [asyncio.create_task(process.wait()) for process in self.processes]
+        done, pending = await asyncio.wait(ends, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        for task in pending:
+            task.cancel()
+        return not done
+
     async def queued(self, count: int) -> None:
         """Wait until that many calls are in the queue."""
         async with asyncio.timeout(PATIENCE):
