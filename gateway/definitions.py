@@ -130,6 +130,32 @@ def publication(compiled: Compiled, text: str, tenant: str, by: str, id: str = "
     )  # fmt: skip
 
 
+def checker(workspaces: Sequence[str | Path] = ()) -> Callable[[bytes, str], list[Problem]]:
+    """A function from a definition and its file's name to all that is wrong with it.
+
+    The tasks it may name are those of the workspaces; without any, every name of a task will do.
+    """
+    from actors.workflows.definition import DefinitionInvalid, Problem, compile_workflow, read
+    from gateway.workspace import gather
+    from infra.cel import Cel
+    from infra.tasks.builtin import BUILTIN
+
+    tasks = Catalogue([*BUILTIN, *gather(workspaces).tasks]) if workspaces else None
+    expressions = Cel()
+
+    def check(content: bytes, file: str) -> list[Problem]:
+        try:
+            compile_workflow(read(content.decode("utf-8-sig"), file), expressions, tasks)
+        except DefinitionInvalid as error:
+            return list(error.problems)
+        except UnicodeDecodeError as error:
+            line = content.count(b"\n", 0, error.start) + 1
+            return [Problem(file, line, 1, "", f"not UTF-8: byte {error.start} is 0x{content[error.start]:02x}")]
+        return []
+
+    return check
+
+
 def files_of(folder: Path, named: Sequence[str | Path] = ()) -> list[Path]:
     """The definitions of a workspace: those it names, `*.workflow.yaml` (yml, json), and all in `workflows/`."""
     found = [folder / name for name in named]

@@ -131,7 +131,7 @@ def _usage(error: click.UsageError) -> tuple[str, str]:
     path = error.ctx.command_path if error.ctx else "thespis"
     close: list[str] = getattr(error, "possibilities", None) or []
     if isinstance(error, click.NoSuchCommand):
-        close = close or [p.removeprefix("thespis ") for p in PATHS if p.split()[-1] == error.command_name]
+        close = [p.removeprefix("thespis ") for p in PATHS if p.split()[-1] == error.command_name] or close
         found = [f"`{path if ' ' not in c else 'thespis'} {c}`" for c in close]
     else:
         found = [f"`{c}`" for c in close]

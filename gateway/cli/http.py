@@ -6,7 +6,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar, cast
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import aiohttp
 import msgspec
@@ -14,7 +14,7 @@ import msgspec
 from events import errors
 from events.errors import ThespisError
 from gateway.cli.find import START, Place, instance
-from gateway.problems import PROBLEMS
+from gateway.problems import PROBLEMS, NotValid
 
 T = TypeVar("T")
 
@@ -60,6 +60,8 @@ def problem_error(status: int, body: bytes, retry_after: str | None = None) -> T
     ThespisError.__init__(error, message, hint=str(found.get("hint", "")))
     if isinstance(error, errors.Refused):
         error.reason_code = str(found.get("reason_code", "refused"))
+    if isinstance(error, NotValid):
+        error.extra = {"problems": found.get("problems") or []}
     if code:
         error.code = code
     wait = found.get("retry_after", retry_after)
@@ -234,6 +236,11 @@ def _query(params: Mapping[str, Any] | None) -> list[tuple[str, str]]:
 def path(*parts: str) -> str:
     """A path of the interface, each part escaped."""
     return "/v1/" + "/".join(quote(part, safe="") for part in parts)
+
+
+def with_query(where: str, params: Mapping[str, Any]) -> str:
+    """A path with parameters, for a request that also has a body."""
+    return f"{where}?{urlencode(_query(params))}"
 
 
 def call(url: str | None, data: str | None, work: Callable[[Api], Awaitable[T]], *, timeout: float = 60.0) -> T:

@@ -14,7 +14,7 @@ from events.errors import ThespisError
 from gateway.cli.find import Place
 from gateway.cli.http import Api, Broken, NoServer, path, problem_error
 from gateway.cli.reading import follow, pages
-from gateway.problems import PROBLEMS, Declined, Partial, problem, row
+from gateway.problems import PROBLEMS, Declined, NotValid, Partial, problem, row
 from tests.cli.fake import FakeInstance
 
 
@@ -24,7 +24,7 @@ def test_every_problem_comes_back_as_the_error_it_came_from(kind: type[ThespisEr
     ThespisError.__init__(error, "what is wrong", hint="the way out", retry_after=7.0)
     if isinstance(error, errors.Refused):
         error.reason_code = "overdraft"
-    if isinstance(error, Declined | Partial):
+    if isinstance(error, Declined | Partial | NotValid):
         error.extra = {}
     found = problem_error(row(kind).status, msgspec.json.encode(problem(error)))
     assert (found.code, found.message, found.hint) == (kind.code, "what is wrong", "the way out")
