@@ -233,9 +233,9 @@ class Host:
         """Whether actors of that kind run here."""
         return kind in self.kinds
 
-    def doorbell(self, head: int) -> None:
-        """Another host wrote up to `head`."""
-        self.mailroom.doorbell(head)
+    def doorbell(self, head: int, before: int | None = None, mail: int = -1) -> None:
+        """See `Actors.doorbell`."""
+        self.mailroom.doorbell(head, before, mail)
         for router in self.routers:
             router.wake()
 

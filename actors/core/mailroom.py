@@ -1,7 +1,9 @@
 """Delivery of tells: a cursor over the log's positions, the same rule for every reader (P7).
 
-At or below the cursor: drop. Cursor + 1: deliver what this host just committed straight from memory. Beyond: read the
-mailbox table. So sender and receiver may move between hosts and the order in which tells were decided still holds.
+At or below the cursor: drop. Cursor + 1: deliver what this host just committed straight from memory, or go on when
+another host wrote there and says that it sent nothing here. Beyond: wait a moment for whoever wrote in between to say
+so, then read the mailbox table. So sender and receiver may move between hosts and the order in which tells were decided
+still holds.
 """
 
 from __future__ import annotations
@@ -13,6 +15,12 @@ from events.errors import ThespisError
 from events.store import EventStore, Mail
 
 PAGE = 1000
+PATIENCE = 0.005
+"""Seconds to wait for the ring of whoever wrote before what is known, until the store is asked instead."""
+HELD = 64
+"""Commits whose tells are held in memory meanwhile; those of more are read from the store."""
+CHAIN = 1000
+"""Commits that are noted at all meanwhile."""
 
 Deliver = Callable[[Mail], None]
 
@@ -30,8 +38,14 @@ class Mailroom:
         self._active: dict[int, int] = {}
         """Partition → position up to which its mail was taken when it was acquired."""
         self._new: set[int] = set()
+        self._mine = 0
+        """The active partitions as bits."""
         self._cursor = 0
         self._announced = 0
+        self._chain: dict[int, tuple[int, int, Sequence[Mail]]] = {}
+        """Commits beyond the cursor: where each begins → its head, the partitions (bits) to which it sent tells that
+        are not in hand, the tells in hand."""
+        self._patience: asyncio.TimerHandle | None = None
         self._reading = False
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -47,6 +61,8 @@ class Mailroom:
 
     async def stop(self) -> None:
         """End reading."""
+        if self._patience is not None:
+            self._patience.cancel()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -60,24 +76,69 @@ class Mailroom:
         """Leave the mail of partitions to others."""
         for partition in partitions:
             self._active.pop(partition, None)
+            self._mine &= ~(1 << partition)
             self._new.discard(partition)
 
     def committed(self, before: int, head: int, mails: Sequence[Mail]) -> None:
         """This host wrote positions before + 1 … head, and sent these tells with them."""
-        if before == self._cursor and not self._new and not self._reading:
+        if before == self._cursor and not self._new and not self._reading and not self._chain:
             self._cursor = head
-            active = self._active
-            for mail in mails:
-                if mail.partition in active:
-                    self._deliver(mail)
-        else:
-            self.doorbell(head)
+            self._hand_out(mails)
+        elif head > before:
+            self._note(before, head, 0, mails)
 
-    def doorbell(self, head: int) -> None:
-        """Somebody wrote up to `head`."""
-        if head > self._cursor and head > self._announced:
+    def doorbell(self, head: int, before: int | None = None, mail: int = -1) -> None:
+        """Somebody wrote positions before + 1 … head, and sent tells to the partitions that are the bits of `mail`.
+
+        Without `before` all that is known is that the log reaches to `head`.
+        """
+        if before is not None and head > before:
+            self._note(before, head, mail, ())
+        elif head > self._cursor and head > self._announced:
             self._announced = head
             self._wake.set()
+
+    def _note(self, before: int, head: int, mail: int, mails: Sequence[Mail]) -> None:
+        chain = self._chain
+        if head <= self._cursor or not (self._active or self._new) or (before in chain and not mails):
+            return
+        if len(chain) >= CHAIN:
+            chain.clear()
+            self._wake.set()
+        elif len(chain) >= HELD and mails:
+            mail, mails = -1, ()
+        chain[before] = (head, mail, mails)
+        if not self._reading and not self._new:
+            self._follow()
+
+    def _follow(self) -> None:
+        """Go on as far as it is known who sent what."""
+        chain = self._chain
+        while (link := chain.get(self._cursor)) is not None:
+            head, mail, mails = link
+            if mail & self._mine:
+                self._wake.set()
+                return
+            del chain[self._cursor]
+            self._cursor = head
+            self._hand_out(mails)
+        if chain and self._patience is None:
+            loop = asyncio.get_running_loop()
+            self._patience = loop.call_later(PATIENCE, self._impatient, self._cursor)
+
+    def _impatient(self, cursor: int) -> None:
+        self._patience = None
+        if self._chain and cursor == self._cursor:
+            self._wake.set()
+        elif self._chain and not self._reading and not self._new:
+            self._follow()
+
+    def _hand_out(self, mails: Sequence[Mail]) -> None:
+        active = self._active
+        for mail in mails:
+            floor = active.get(mail.partition)
+            if floor is not None and mail.position > floor:
+                self._deliver(mail)
 
     async def _run(self) -> None:
         delay = 0.05
@@ -92,6 +153,9 @@ class Mailroom:
             try:
                 await self._acquire()
                 await self._tail()
+                chain = self._chain
+                for before in [each for each in chain if each < self._cursor]:
+                    del chain[before]
                 delay = 0.05
             except ThespisError:
                 self._wake.set()
@@ -99,6 +163,8 @@ class Mailroom:
                 delay = min(delay * 2, 1.0)
             finally:
                 self._reading = False
+            if not self._new:
+                self._follow()
 
     async def _acquire(self) -> None:
         while self._new:
@@ -109,6 +175,7 @@ class Mailroom:
                 if partition in self._new:
                     self._new.discard(partition)
                     self._active[partition] = head
+                    self._mine |= 1 << partition
             if first:
                 self._cursor = max(self._cursor, head)
 

@@ -89,6 +89,9 @@ class Actors(Protocol):
         """Settle an unknown effect by a person's word: `succeeded` or `failed`."""
         ...
 
-    def doorbell(self, head: int) -> None:
-        """Another host wrote up to `head`."""
+    def doorbell(self, head: int, before: int | None = None, mail: int = -1) -> None:
+        """Another host wrote positions before + 1 … head, and sent tells to the partitions that are the bits of `mail`.
+
+        Without `before` all that is known is that the log reaches to `head`.
+        """
         ...

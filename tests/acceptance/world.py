@@ -28,6 +28,7 @@ from gateway.process import recorded
 from gateway.singletons import Info, Singletons
 from infra.memory.projections import MemoryReadModels
 from infra.memory.store import MemoryStore
+from infra.nats.doorbell import mailed
 from infra.nats.relay import Relay
 from projections import Projector, StoreSource
 from tests.acceptance.broker import Broker, Line
@@ -91,11 +92,11 @@ class Machine:
             if self.singletons.relaying:
                 self.relay.committed(recorded(batch, appended))
             self.projector.wake(appended.head)
-            self.world.ring(self, appended.head)
+            self.world.ring(self, appended.head, appended.before, mailed(batch))
 
-    def hear(self, head: int) -> None:
+    def hear(self, head: int, before: int, mail: int) -> None:
         """The doorbell."""
-        self.host.doorbell(head)
+        self.host.doorbell(head, before, mail)
         self.projector.wake(head)
         if self.singletons.relaying:
             self.relay.wake(head)
@@ -308,9 +309,9 @@ class World:
 
     # -- messages
 
-    def ring(self, writer: Machine, head: int) -> None:
+    def ring(self, writer: Machine, head: int, before: int, mail: int) -> None:
         """Somebody wrote up to `head`: the others hear of it, if they do."""
-        self._call(writer, Machine.hear, head)
+        self._call(writer, Machine.hear, head, before, mail)
 
     def coming(self, machine: Machine) -> None:
         """A host comes or goes: the others are to look at who owns what."""

@@ -7,42 +7,75 @@ import asyncio
 from events.bus import BusMessage
 from infra.memory.bus import MemoryBus
 from infra.nats import live
-from infra.nats.doorbell import SUBJECT, Doorbell
+from infra.nats.doorbell import SUBJECT, WROTE, Doorbell, Heard
 from tests.nats.fakes import eventually
+
+Ring = tuple[int, int | None, int]
+
+
+def noting(rings: list[Ring]) -> Heard:
+    return lambda head, before, mail: rings.append((head, before, mail))
 
 
 async def test_a_ring_is_heard_by_everybody_and_rings_of_one_turn_are_one() -> None:
     bus = MemoryBus()
-    here: list[int] = []
-    there: list[int] = []
-    one, two = Doorbell(bus, here.append), Doorbell(bus, there.append)
+    here: list[Ring] = []
+    there: list[Ring] = []
+    one = Doorbell(bus, noting(here))
+    two = Doorbell(bus, noting(there))
     await one.start()
     await two.start()
-    for head in (3, 7, 5):
-        one.ring(head)
+    for head, before, mail in ((3, 0, 1), (7, 3, 1 << 63), (5, 3, 2)):
+        one.ring(head, before, mail)
     await eventually(lambda: bool(here and there))
-    assert here == there == [7]
-    one.ring(7)
-    one.ring(9)
+    assert here == there == [(7, 0, 1 | 1 << 63)]
+    one.ring(7, 3, 0)
+    one.ring(9, 7, 0)
     await eventually(lambda: len(there) == 2)
-    assert here == there == [7, 9]
+    assert here == there == [(7, 0, 1 | 1 << 63), (9, 7, 0)]
     await two.stop()
-    one.ring(11)
+    one.ring(11, 9, 0)
     await eventually(lambda: len(here) == 3)
-    assert there == [7, 9]
+    assert len(there) == 2
     await one.stop()
 
 
 async def test_rubbish_on_the_doorbell_is_ignored() -> None:
     bus = MemoryBus()
-    heard: list[int] = []
-    bell = Doorbell(bus, heard.append)
+    heard: list[Ring] = []
+    bell = Doorbell(bus, noting(heard))
     await bell.start()
     for rubbish in (b"", b"x", b"-1", b"9" * 40, "٣".encode()):
         bus.send(SUBJECT, rubbish)
     bus.send(SUBJECT, b"1")
     await eventually(lambda: bool(heard))
-    assert heard == [1]
+    assert heard == [(1, None, -1)]
+    await bell.stop()
+
+
+async def test_what_others_wrote_in_between_is_rung_by_them() -> None:
+    bus = MemoryBus()
+    heard: list[Ring] = []
+    bell = Doorbell(bus, noting(heard))
+    await bell.start()
+    bell.ring(3, 0, 1)
+    bell.ring(9, 5, 2)
+    await eventually(lambda: len(heard) == 2)
+    assert heard == [(3, 0, 1), (9, 5, 2)]
+    await bell.stop()
+
+
+async def test_of_a_ring_that_makes_no_sense_only_the_head_is_believed() -> None:
+    bus = MemoryBus()
+    heard: list[Ring] = []
+    bell = Doorbell(bus, noting(heard))
+    await bell.start()
+    wrong = ["", "7", "7 ", "x 1", "-1 1", "8 1", "9 1", "7 g", "7 -1", "7 " + "f" * 17, "9" * 40 + " 1", "٣ 1"]
+    for text in wrong:
+        bus.send(SUBJECT, b"8", {WROTE: text})
+    bus.send(SUBJECT, b"8", {WROTE: "7 ff"})
+    await eventually(lambda: len(heard) > len(wrong))
+    assert heard == [(8, None, -1)] * len(wrong) + [(8, 7, 255)]
     await bell.stop()
 
 

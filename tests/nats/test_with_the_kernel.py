@@ -22,7 +22,7 @@ from infra.nats.asks import Asks
 from infra.nats.bus import NatsBus
 from infra.nats.client import Client, wall_clock
 from infra.nats.connection import Connection, connect
-from infra.nats.doorbell import Doorbell
+from infra.nats.doorbell import Doorbell, mailed
 from infra.nats.ingress import Ingress
 from infra.nats.provision import EV, find_stream
 from infra.nats.relay import Relay
@@ -87,7 +87,8 @@ class Running:
         self.host.listeners.append(self._committed)
 
     def _committed(self, batch: Sequence[Append], outcome: Appended) -> None:
-        self.bell.ring(outcome.head)
+        if outcome.head > outcome.before:
+            self.bell.ring(outcome.head, outcome.before, mailed(batch))
 
     async def start(self) -> None:
         for part in (self.bell, self.host, self.asks, self.ingress, self.spool):
