@@ -129,7 +129,7 @@ def half(value: Input) -> float:
 
 def test_a_task_itself_may_be_the_answer() -> None:
     task = Task("half", half, input=Input, output=float)
-    text = "name: h\nsteps:\n  a: {task: half, with: {number: %s}}\n"
+    text = "name: h\ninputs: {n: {default: %s}}\nsteps:\n  a: {task: half, with: {number: '${ inputs.n }'}}\n"
     mocks = Mocks(tasks={"half": task})
     assert run_workflow(text % 4, mocks, tasks=[task]).succeeded().steps["a"].output == 2.0
     run_workflow(text % 5, mocks, tasks=[task]).failed("odd")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from hashlib import sha256
 from pathlib import Path
 
@@ -18,11 +19,12 @@ ELSEWHERE = re.compile(r"^([a-z][a-z0-9+.-]*:|//|#)", re.IGNORECASE)
 
 
 class Source(Struct):
-    """A file, and the hash of what is to be in it."""
+    """A file, and the hash of what is to be in it. `pause` is time to watch, in seconds, or to kill the host."""
 
     root: str
     path: str
     sha256: str
+    pause: float = 0.0
 
 
 class Page(Struct):
@@ -36,6 +38,7 @@ class Page(Struct):
 
 def measure(source: Source) -> Page:
     """Count words and headings, and collect relative links; code does not count as either."""
+    time.sleep(source.pause)
     content = (Path(source.root) / source.path).read_bytes()
     if sha256(content).hexdigest() != source.sha256:
         raise TaskError(f"{source.path} changed since it was listed; start another run", kind="changed")
