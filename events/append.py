@@ -41,7 +41,8 @@ class Handled(msgspec.Struct, gc=False):
     message's own, in microseconds. `upto` is how many of the append's events there were once this message was decided
     (None: all of them); it gives the version and position its answer names. `guarded` says that it came with a row
     (tell, timer, outcome of an effect) which the same append consumes: it cannot come again, and its row here may be
-    forgotten once it is old; that of a message from outside may not, see `EXPIRED`.
+    forgotten once it is old; that of a message from outside may not, see `EXPIRED`. `told` is how many tells were sent
+    when it was decided: for the proof that none is lost, see `events.ids.derived`.
     """
 
     id: str
@@ -57,6 +58,7 @@ class Handled(msgspec.Struct, gc=False):
     answer: bytes | None = None
     upto: int | None = None
     guarded: bool = False
+    told: int = 0
 
 
 EXPIRED: Final = "expired"

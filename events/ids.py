@@ -10,15 +10,20 @@ import time
 from functools import lru_cache
 from hashlib import blake2b
 from random import Random, SystemRandom
+from typing import Final
 
 _random = SystemRandom()
+
+TIMERS: Final = 0x8000
+"""Added to the ordinal of a timer."""
 
 
 def derived(sender: str, message_id: str, time_us: int) -> str:
     """The common first 32 characters of all ids of one decision; append `f"{ordinal:04x}"` to have an id.
 
     Shaped as UUIDv7 (RFC 9562): 48 bits of the handled message's time in milliseconds, then BLAKE2b of
-    (sender, message id), then the ordinal of the output within the decision.
+    (sender, message id), then the ordinal of the output within the decision, below `TIMERS` but for timers: so all the
+    tells of a decision can be told from everything else it led to.
     """
     h = blake2b(f"{sender}\0{message_id}".encode(), digest_size=7).hexdigest()
     return f"{_prefix(time_us // 1000)}{h[:3]}-8{h[3:6]}-{h[6:]}"

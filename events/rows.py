@@ -94,6 +94,8 @@ class HandledMessage(msgspec.Struct, frozen=True, gc=False):
     answer: bytes | None
     version: int
     position: int
+    told: int = 0
+    """How many tells its decision sent."""
 
 
 class Pruned(msgspec.Struct, frozen=True):

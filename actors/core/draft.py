@@ -17,7 +17,7 @@ from events import chain
 from events.address import partition_of, split
 from events.envelope import Answer, Message, Raw
 from events.errors import BadDefinition, Refused, TooLarge, UnknownType
-from events.ids import derived, keyed
+from events.ids import TIMERS, derived, keyed
 from events.store import (
     Append,
     EffectChange,
@@ -97,6 +97,7 @@ class Draft:
         "ordinal",
         "taken",
         "timers",
+        "told",
         "version",
         "works",
     )
@@ -106,6 +107,8 @@ class Draft:
         self.version = cell.version
         self.hash = cell.hash
         self.ordinal = 0
+        self.told = 0
+        """How many of the tells belong to messages that are done with."""
         self.works: list[Work] = []
         self.answers: list[tuple[int, int, str, bytes | None]] = []
         """For each work: number of events up to and with it, version after it, outcome, reply."""
@@ -201,9 +204,10 @@ class Draft:
             Handled(
                 message.id, message.digest, message.type, message.schema, message.body, message.sender, message.time,
                 message.causation, message.correlation or message.id, outcome, kept or answer, len(self.events),
-                work.mail is not None or work.timer is not None or work.change is not None,
+                work.mail is not None or work.timer is not None or work.change is not None, self.ordinal - self.told,
             )
         )  # fmt: skip
+        self.told = self.ordinal
         if work.mail is not None:
             self.taken = _and(self.taken, work.mail)
         elif work.timer is not None:
@@ -307,7 +311,7 @@ def decide_into(draft: Draft, work: Work, words: Vocabulary) -> None:
             first = draft.record(base or derived(cell.address, message.id, message.time), number, message, handled,
                                  "MessageHandled", 1)  # fmt: skip
             number += 1
-        base = first[:32] if " " not in first else derived(cell.address, message.id, message.time)
+        base = base or first[:32]
         if not cell.withheld:
             for out in later:
                 id = f"{base}{number:04x}"
@@ -423,6 +427,7 @@ def _add(draft: Draft, out: Any, id: str, message: Message, first: str, words: V
             if (after is None) == (at is None):
                 raise BadDefinition(f"{cell.address}: Schedule({name!r}) needs either after or at")
             due = at if at is not None else message.time + int((after or 0.0) * 1_000_000)
+            id = f"{id[:32]}{int(id[32:], 16) | TIMERS:04x}"
             type_name, version = (type_, 1) if type_ else _name(data, words.messages)
             body = _sealed(words, data, cell.tenant, cell.address, id, type_name)
             draft.wind(NewTimer(name, id, due, type_name, version, body, first, message.correlation or message.id))

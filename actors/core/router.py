@@ -134,7 +134,7 @@ class Router:
             plain = unseal(sealing.keyring, plain, place)
         data = self._host.registry.decode(fact.type, fact.schema, plain)
         to = self._kind.subscribes[fact.type](data, fact)
-        addresses = [to] if isinstance(to, str) else list(to or ())
+        addresses = [to] if isinstance(to, str) else list(dict.fromkeys(to or ()))
         mails: list[Mail] = []
         for address in addresses:
             id, body = keyed(fact.tenant, "subscription", address, fact.id), fact.data

@@ -11,6 +11,7 @@ from events.errors import InvalidData
 from gateway.cli.exporting import from_line
 from gateway.proof.check import Check
 from gateway.proof.log import LogProof
+from infra.postgres import audit_tells
 from infra.postgres.audit import Audit
 from infra.postgres.audit_rules import RULES
 
@@ -66,6 +67,9 @@ async def _rules(audit: Audit, after: int) -> list[Check]:
     for rule in RULES:
         over, faults, count = await audit.try_rule(rule, after)
         checks.append(Check(rule.statement, over, faults, count, rule.meaning, rule.way_out))
+    over, faults, count = await audit.told()
+    told = Check(audit_tells.STATEMENT, over, faults, count, audit_tells.MEANING, audit_tells.WAY_OUT)
+    checks.insert(1, told)  # beside the rule that none was handled twice
     over, faults, count = await audit.misplaced()
     checks.append(
         Check(

@@ -114,7 +114,7 @@ class MemoryStore(Leases, Keeping):
             m = row.handled
             found.append(HandledMessage(
                 tenant, stream, m.id, m.type, m.schema, m.data, m.sender, m.time, m.causation, m.correlation, m.outcome,
-                m.answer, row.version, row.position,
+                m.answer, row.version, row.position, m.told,
             ))  # fmt: skip
         return found
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 from events.address import partition_of
 from events.envelope import Event
 from events.store import Epoch
-from infra.postgres import leases, reading
+from infra.postgres import audit_tells, leases, reading
 from infra.postgres.audit_rules import Rule
 from infra.postgres.connection import Connection, connect, place
 from infra.postgres.errors import FAILURES, translated
@@ -91,6 +91,10 @@ class Audit:
         if after and "$1" in rule.faults:
             over += f", not against events up to position {after:,}, which are archived"
         return over, [row[0] for row in rows], rows[0][1] if rows else 0
+
+    async def told(self) -> tuple[str, list[str], int]:
+        """As `try_rule`: decisions that sent other tells than there are, see `audit_tells`."""
+        return await self._ask(audit_tells.missing(self._rows))
 
     async def misplaced(self) -> tuple[str, list[str], int]:
         """As `try_rule`: what waits in another partition than its actor's, where no host looks for it."""

@@ -84,17 +84,24 @@ select 'the tell ' || t.id || ' (' || t.type || ', ' || t.state || ') to ' || t.
 
 ROUTED: Final = Rule(
     "every tell of a subscription was handled, or waits",
-    over="select coalesce(sum((convert_from(data, 'UTF8')::json ->> 'tells')::bigint), 0) || ' tells routed'"
-    " from thespis.events where type = 'Routed' and stream like 'router/%' and position > $1",
+    over=f"""select coalesce(sum((convert_from(data, 'UTF8')::json ->> 'tells')::bigint), 0) || ' tells routed'
+       || ({_REMEMBERED}) from thespis.events where type = 'Routed' and stream like 'router/%' and position > $1""",
     faults=f"""
-with {_TOLD}, {_HORIZON}, sent as (
-  select stream, sum((convert_from(data, 'UTF8')::json ->> 'tells')::bigint) as tells from thespis.events
-   where type = 'Routed' and stream like 'router/%' group by stream)
-select s.stream || ' sent ' || s.tells || ' tells, ' || coalesce(t.count, 0) || ' were handled or wait' as what
-  from sent s left join (select sender, count(*) from told where sender like 'router/%' group by sender) t
-    on t.sender = s.stream
- where $1 = 0 and s.tells <> coalesce(t.count, 0)
-   and (select since from horizon) = 0""",
+with {_TOLD}, {_HORIZON}, turns as (
+  select stream, recorded_at, (body ->> 'tells')::bigint as tells, (body ->> 'upto')::bigint as upto,
+         lag((body ->> 'upto')::bigint, 1, case when $1 = 0 then 0 else -1 end)
+           over (partition by stream order by version) as after
+    from (select stream, version, recorded_at, convert_from(data, 'UTF8')::json as body from thespis.events
+           where type = 'Routed' and stream like 'router/%' and position > $1) e),
+known as (
+  select stream, coalesce(max(upto) filter (where recorded_at < h.since or after < $1), 0) as after,
+         coalesce(sum(tells) filter (where recorded_at >= h.since and after >= $1), 0) as tells
+    from turns cross join horizon h group by stream),
+found as (
+  select k.stream, count(*) as tells from known k join told t on t.sender = k.stream
+    join thespis.events e on e.id = t.causation and e.tenant = t.tenant and e.position > k.after group by k.stream)
+select k.stream || ' sent ' || k.tells || ' tells, ' || coalesce(f.tells, 0) || ' were handled or wait' as what
+  from known k left join found f on f.stream = k.stream where k.tells <> coalesce(f.tells, 0)""",
     meaning="rows of the mailbox or of the message log are gone: an actor may not know of a fact it subscribed to",
     way_out=RESTORE,
 )

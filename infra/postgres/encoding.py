@@ -53,7 +53,7 @@ def encode(batch: Sequence[Append]) -> tuple[Any, ...]:
             upto = len(a.events) if m.upto is None else m.upto
             messages.append((
                 n, upto, m.id, m.digest, m.type, m.schema, data, blob, m.sender, m.time, m.causation, m.correlation,
-                m.outcome, m.answer, m.guarded,
+                m.outcome, m.answer, m.guarded, m.told,
             ))  # fmt: skip
         if a.mail or a.taken or a.effects or a.changes or a.timers or a.fired or a.cancelled or a.fork_of:
             _encode_rare(n, a, rare)

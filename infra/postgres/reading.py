@@ -55,7 +55,7 @@ _ORDER = "m.version, m.position, m.recorded_at, m.ordinal"
 _MESSAGES = f"""
 select m.tenant, m.stream, m.id::text, m.type, m.schema,
        coalesce(m.data, (select b.data from thespis.blobs b where b.sha256 = m.blob)), m.sender, m.time, m.causation,
-       m.correlation, m.outcome, m.answer, m.version, m.position
+       m.correlation, m.outcome, m.answer, m.version, m.position, m.told
   from (select * from thespis.messages where tenant = $1 and stream = $2 and version > $3 and outcome <> 'expired'
          order by version fetch first $4 rows with ties) m
  order by {_ORDER}"""

@@ -75,7 +75,7 @@ def failed(checks: list[Check]) -> dict[str, list[str]]:
 def test_a_log_somebody_lived_in_is_clean(lived: str, window: int, last: int | None) -> None:
     checks = asyncio.run(look(lived, window, last))
     assert failed(checks) == {}
-    assert len(checks) == (17 if last is None else 7)
+    assert len(checks) == (18 if last is None else 7)
 
 
 def test_a_log_that_forgot_and_moved_its_past_is_clean(copy: str) -> None:
@@ -91,6 +91,7 @@ def test_a_log_that_forgot_and_moved_its_past_is_clean(copy: str) -> None:
     assert failed(list(checks.values())) == {}
     assert "remembered since" in checks[DECIDED].over
     assert "which are archived" in checks[SENT].over
+    assert "decided since" in checks[TOLD].over
 
 
 POSITIONS, VERSIONS, CHAINS, IDS, CAUSES, ORDER, EPOCHS = (
@@ -102,8 +103,9 @@ POSITIONS, VERSIONS, CHAINS, IDS, CAUSES, ORDER, EPOCHS = (
     "tells of one sender to one receiver were handled in the order decided",
     "no two epochs of a partition overlap",
 )
-ONCE, SENT, ROUTED, DECIDED = (
+ONCE, TOLD, SENT, ROUTED, DECIDED = (
     "every tell was handled once, or waits",
+    "every tell that was sent was handled, or waits",
     "every tell was sent by an event of its sender",
     "every tell of a subscription was handled, or waits",
     "every message handled stands behind its events, and every event behind a message",
@@ -170,6 +172,15 @@ DAMAGE = [
     ),
     (SENT, f"update messages set sender = 'desk/0' where id = {_NOTE}", "of desk/0 was caused by an event of clerk/a"),
     (SENT, "update mailbox set causation = 'nobody'", "names nobody as its cause, which is no event"),
+    (TOLD, "delete from mailbox", "(version 1): of the tells "),
+    (TOLD, f"delete from messages where id = {_NOTE}", "clerk/a told 1 when it decided message "),
+    (TOLD, "delete from messages where type = 'TellRefused'", ", 0 were handled or wait"),
+    (
+        TOLD,
+        "insert into messages select (jsonb_populate_record(m, jsonb_build_object('id', overlay(id::text placing '0fff'"
+        f" from 33)))).* from messages m where id = {_NOTE}",
+        ", 2 were handled or wait",
+    ),
     (ROUTED, "delete from messages where stream = 'board/all' and version = 2", "router/board sent 5 tells, 4 were"),
     (DECIDED, f"delete from messages where id = {_ENDED}", "was decided on a message that is not in the message log"),
     (DECIDED, f"update messages set version = version + 100 where id = {_NOTE}", ", which is not in the log"),

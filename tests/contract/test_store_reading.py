@@ -131,7 +131,7 @@ async def test_more_streams_than_a_page_are_all_listed(store: EventStore) -> Non
 
 async def test_the_message_log_keeps_everything_in_the_order_handled(store: EventStore) -> None:
     await put(store, write("a/1", 0, 0, handled=[handled("early", outcome="refused", answer=b"no")]))
-    await put(store, write("a/1", 0, 1, handled=[handled("m1", b'{"a":1}', causation="why")]))
+    await put(store, write("a/1", 0, 1, handled=[handled("m1", b'{"a":1}', causation="why", told=3)]))
     await put(store, write("b/1", 0, 5, handled=[handled("elsewhere")]))
     await put(store, write("a/1", 1, 0, handled=[handled("no1", outcome="refused"), handled("no2", outcome="skipped")]))
     await put(store, write("a/1", 1, 2, handled=[handled("m2")]))
@@ -143,6 +143,7 @@ async def test_the_message_log_keeps_everything_in_the_order_handled(store: Even
     first = rows[0]
     assert (first.tenant, first.stream, first.type, first.schema, first.data) == ("default", "a/1", "Do", 1, b'{"a":1}')
     assert (first.sender, first.time, first.causation, first.correlation) == ("user:ada", 7, "why", "k")
+    assert [m.told for m in rows] == [3, 0, 0, 0]
     whole = await store.messages("default", "a/1", -1)
     assert (whole[0].id, whole[0].answer) == (uid("early"), b"no")
     assert await store.messages("default", "a/1", 1) == rows[3:]

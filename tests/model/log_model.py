@@ -18,6 +18,7 @@ class Model:
         self.log: list[tuple[str, int, bytes]] = []
         self.forks: dict[str, tuple[str, int]] = {}
         self.inbox: dict[str, tuple[bytes, str, int, int, bytes | None]] = {}
+        self.told: dict[str, int] = {}
         self.guarded: set[str] = set()
         self.mail: dict[tuple[int, int, int], str] = {}
         self.timers: dict[tuple[str, str], tuple[str, int]] = {}
@@ -88,6 +89,7 @@ class Model:
             del self.inbox[id]
         for id in expired:
             self.inbox[id] = (b"", EXPIRED, *self.inbox[id][2:4], None)
+        self.told.clear()
         return len(deleted), len(expired)
 
     def _settled(self, change: EffectChange) -> bool:
@@ -108,6 +110,7 @@ class Model:
         for m in a.handled:
             upto = len(a.events) if m.upto is None else m.upto
             self.guarded = self.guarded | {m.id} if m.guarded else self.guarded - {m.id}
+            self.told[m.id] = m.told
             self.inbox[m.id] = (m.digest, m.outcome, start + upto, a.expected + upto, m.answer)
         for k in a.taken:
             del self.mail[k.partition, k.position, k.ordinal]

@@ -20,6 +20,7 @@ from tests.contract.store_harness import ALL, TENANT, event, first_answer, handl
 from tests.model.log_model import Model
 
 STREAMS = ["a/1", "a/2", "b/1", "c/1"]
+WRITTEN = [*STREAMS, "f/1", "f/2", "f/3"]
 LABELS = range(6)
 
 
@@ -109,6 +110,7 @@ class LogMachine(RuleBasedStateMachine):
                 answer=uid().encode(),
                 upto=data.draw(st.sampled_from([None, 0, len(a.events)])),
                 guarded=data.draw(st.booleans()),
+                told=data.draw(st.integers(0, 3)),
             )
             for _ in range(data.draw(st.integers(1, 2)))
         ]
@@ -262,6 +264,7 @@ class LogMachine(RuleBasedStateMachine):
             },
             "timers": {(t.stream, t.name): (t.id, t.due) for t in await store.timers(ALL, 1000, 1000)},
             "answers": {id: (a.outcome, a.position, a.version, a.data) for id, a in answers.items() if a is not None},
+            "told": {m.id: m.told for s in WRITTEN for m in await store.messages(TENANT, s, -1)},
             "histories": {s: [(e[0], e[3]) for e in x.events] for (s, _), x in zip(streams, loaded, strict=True)},
         }
 
@@ -298,6 +301,7 @@ def everything_of(model: Model) -> dict[str, Any]:
         "effects": model.effects,
         "timers": model.timers,
         "answers": {id: row[1:] for id, row in model.inbox.items()},
+        "told": model.told,
         "histories": {s: model.history(s) for s in {s for s, _, _ in model.log}},
     }
 

@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 def command(file: str | None, last: int | None, output: str, data: str | None) -> None:
     """Prove from what is stored that the log is whole, and all that belongs to it; beside running hosts, too.
 
-    Positions and versions are gapless, hash chains are recomputed, no two epochs of a partition overlap, every tell sent
-    was handled once or waits, every effect has one outcome or is open, every timer fired at most once, nothing is missing
-    that is referred to. What does not hold is named, with what that means and the way out; the exit status is then 1.
+    Positions and versions are gapless, hash chains are recomputed, no two epochs of a partition overlap, every tell
+    that was sent was handled once or waits, every effect has one outcome or is open, every timer fired at most once,
+    nothing is missing that is referred to. What does not hold is named, with what that means and the way out; the exit
+    status is then 1.
 
     With FILE, an export (`thespis log export`) is held against what can be told from events alone.
 

@@ -53,7 +53,8 @@ create table thespis.messages (
   position    bigint  not null,              -- of the log, after this message
   recorded_at bigint  not null,
   ordinal     integer not null,              -- its place in the batch that wrote it
-  guarded     boolean not null               -- it came with a row, so it cannot come again
+  guarded     boolean not null,              -- it came with a row, so it cannot come again
+  told        integer not null               -- how many tells were sent when it was decided
 );
 create index messages_stream on thespis.messages (tenant, stream, version) where outcome <> 'expired';
 create index messages_blob on thespis.messages (blob) where blob is not null;
@@ -199,7 +200,8 @@ create type thespis.new_event as (
 );
 create type thespis.new_message as (
   append integer, upto integer, id uuid, digest bytea, type text, schema integer, data bytea, blob bytea, sender text,
-  time bigint, causation text, correlation text, outcome text, answer bytea, guarded boolean
+  time bigint, causation text, correlation text, outcome text, answer bytea, guarded boolean,
+  told integer
 );
 create type thespis.new_mail as (
   append integer, partition integer, ordinal integer, tenant text, stream text, id uuid, type text, schema integer,
@@ -409,7 +411,7 @@ begin
     select m.id, m.digest, (appends[m.append]).tenant, (appends[m.append]).stream, m.type, m.schema, m.data, m.blob,
            m.sender, m.time, m.causation, m.correlation, m.outcome, m.answer,
            (appends[m.append]).expected + m.upto, before + (appends[m.append]).earlier + m.upto, recorded_at, m.ordinality,
-           m.guarded
+           m.guarded, m.told
       from unnest(messages) with ordinality m;
   end if;
   if taken is not null then
