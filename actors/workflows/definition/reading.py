@@ -172,7 +172,7 @@ class Reader:
         if self._wants_key():
             self._key(event, text)
             return
-        self._empty = self._empty and not self._stack and text == ""
+        self._empty = self._empty and not self._stack and text == "" and not event.style
         pointer = self._pointer()
         value: Any = text
         if event.implicit[0] and not event.style:
@@ -273,6 +273,8 @@ def _syntax(error: Any, document: Document) -> Problem:
     hint = ""
     if rest.startswith("\t") or "found a tab" in what or "\\t" in what:
         hint = "YAML is indented with spaces, not tabs"
+    elif "Unicode character escape" in what:
+        hint = "write the character itself, not halves of it"
     elif "mapping values are not allowed" in what:
         hint = "quote a text that contains ': '"
     elif "could not find expected ':'" in what:

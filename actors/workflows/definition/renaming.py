@@ -38,7 +38,7 @@ def rename_step(document: Document, pointer: str, name: str) -> Document:
     if "output" in holder:
         edits += _texts(holder["output"], f"{owner}/output", old)
     for at, text in edits:
-        document = put(document, at, text.replace(_HERE, name))
+        document = put(document, at, _closed(text, name))
     return rename_key(document, pointer, name)
 
 
@@ -103,10 +103,21 @@ def _texts(value: Any, pointer: str, old: str) -> list[tuple[str, str]]:
 def _in_expression(text: str, old: str) -> str:
     """`steps.old` and `steps["old"]` with the name left open; not in strings, and not the field of something else."""
     quoted = re.escape(old)
-    pattern = re.compile(
-        rf"(?P<index>(?<![\w.])steps\s*\[\s*(?:\"{quoted}\"|'{quoted}')\s*\])|(?P<string>{_STRING})"
-        rf"|(?P<dot>(?<![\w.])steps\s*\.\s*{quoted}(?![\w-]))"
-        if "-" not in old
-        else rf"(?P<index>(?<![\w.])steps\s*\[\s*(?:\"{quoted}\"|'{quoted}')\s*\])|(?P<string>{_STRING})(?P<dot>(?!))?"
-    )
-    return pattern.sub(lambda m: m.group() if m.group("string") else f'steps["{_HERE}"]', text)
+    begins = r"(?<![\w.])steps\s*"
+    pattern = rf"(?P<index>{begins}\[\s*(?:\"{quoted}\"|'{quoted}')\s*\])|(?P<string>{_STRING})"
+    if "-" not in old:
+        pattern += rf"|(?P<dot>{begins}\.\s*{quoted}(?!\w))"
+
+    def opened(found: re.Match[str]) -> str:
+        if found.group("string"):
+            return found.group()
+        return f"steps['{_HERE}']" if found.group("index") else f"steps.{_HERE}"
+
+    return re.sub(pattern, opened, text)
+
+
+def _closed(text: str, name: str) -> str:
+    """The text with the new name: in brackets when it cannot stand behind a dot."""
+    if "-" in name:
+        text = text.replace(f"steps.{_HERE}", f"steps['{_HERE}']")
+    return text.replace(_HERE, name)

@@ -43,7 +43,9 @@ def shape(document: Document, value: Any) -> tuple[WorkflowModel | None, list[Pr
 def follows(problem: Problem, formal: list[Problem]) -> bool:
     """Whether a problem may be there only because of the form of what it contains, or of what stands beside it."""
     return any(
-        _within(fault.pointer, problem.pointer) or _within(problem.pointer, _around(fault.pointer)) for fault in formal
+        _within(fault.pointer, problem.pointer) or _within(problem.pointer, _around(fault.pointer))
+        for fault in formal
+        if fault.pointer
     )
 
 

@@ -6,7 +6,6 @@ anchor was cut off from its aliases, say), the edit is refused and nothing is ch
 
 from __future__ import annotations
 
-import copy
 from typing import Any, cast
 
 from actors.workflows.definition.document import Document, Mark, names_of, read, token
@@ -28,7 +27,7 @@ def put(document: Document, pointer: str, value: Any, *, after: str | None = Non
     """
     parent, _, _ = pointer.rpartition("/")
     held = _at(document, parent) if pointer else None
-    expected = copy.deepcopy(document.value)
+    expected = _copy(document.value)
     if pointer and isinstance(held, dict) and pointer not in document.marks:
         name = names_of(pointer)[-1]
         if name in held:
@@ -55,12 +54,12 @@ def remove(document: Document, pointer: str) -> Document:
     if not pointer or pointer not in document.marks:
         raise CannotEdit(f"there is no {pointer or 'document'} to remove")
     parent, _, _ = pointer.rpartition("/")
-    expected = copy.deepcopy(document.value)
+    expected = _copy(document.value)
     held = walk(expected, parent)
     del held[_index(held, names_of(pointer)[-1])]
     around = document.marks[parent]
     if not held:
-        text = _with(document.text, around.start, around.end, "{}" if isinstance(held, dict) else "[]")
+        text = _with(document.text, around.start, around.end, _in_place(document, parent, around, held))
     elif around.flow:
         text = _out_of_flow(document, parent, pointer)
     else:
@@ -74,7 +73,7 @@ def rename_key(document: Document, pointer: str, name: str) -> Document:
     if mark is None:
         raise CannotEdit(f"there is no key {pointer}")
     parent = pointer.rpartition("/")[0]
-    expected = copy.deepcopy(document.value)
+    expected = _copy(document.value)
     held = walk(expected, parent)
     old = names_of(pointer)[-1]
     if name in held:
@@ -139,16 +138,23 @@ def _with(text: str, start: int, end: int, new: str) -> str:
 
 def _in_place(document: Document, pointer: str, mark: Mark, value: Any) -> str:
     text = document.text
-    is_block = not mark.flow and text[mark.start] not in "|>"
-    if is_block and isinstance(value, dict | list) and value:
-        return block(value, mark.column - 1, _newline(document))
+    if not mark.flow and text[mark.start] not in "|>":
+        return _in_lines(document, mark, walk(document.value, pointer), value)
     new = flow(value)
     if mark.start == mark.end:  # nothing was written
         before = text[mark.start - 1 : mark.start]
         return new if not before or before.isspace() else f" {new}"
-    if text[mark.start] in "|>" and not mark.flow and text[mark.end - 1] == "\n":
+    if text[mark.end - 1] == "\n":
         return new + _newline(document)
     return new
+
+
+def _in_lines(document: Document, mark: Mark, old: Any, value: Any) -> str:
+    """What takes the place of a block. A list may stand as far left as its key; nothing else may."""
+    indent = mark.column - 1
+    if isinstance(old, list) and not (isinstance(value, list) and value):
+        return "  " + block(value, indent + 2, _newline(document))
+    return block(value, indent, _newline(document))
 
 
 def _add_key(document: Document, parent: str, name: str, value: Any, after: str | None) -> str:
@@ -224,6 +230,13 @@ def walk(value: Any, pointer: str) -> Any:
     for name in names_of(pointer):
         value = value[_index(value, name)]
     return value
+
+
+def _copy(value: Any) -> Any:
+    """A copy in which nothing is shared, as it is where aliases are."""
+    if isinstance(value, dict):
+        return {key: _copy(item) for key, item in cast("dict[str, Any]", value).items()}
+    return [_copy(item) for item in cast("list[Any]", value)] if isinstance(value, list) else value
 
 
 def _index(held: Any, name: str) -> Any:
