@@ -72,12 +72,12 @@ def test_an_irreversible_task_out_of_time_waits_for_a_person() -> None:
 
 
 def test_a_lost_host_loses_no_step() -> None:
-    async def flaky(input: Any) -> str:
-        await asyncio.sleep(10)
+    async def flaky(input: float) -> str:
+        await asyncio.sleep(input)
         return "done"
 
     async def script(system: System) -> dict[str, Any]:
-        await start(system, plan(graph(task("flaky", step="a"))))
+        await start(system, plan(graph(task("flaky", step="a", input=10.0))))
         await system.advance(5)
         for host in list(system.hosts)[:1]:
             await system.add_host()

@@ -7,3 +7,5 @@ from typing import Final
 from infra.tasks.builtin.http import http_call
 
 BUILTIN: Final = (http_call,)
+
+__all__ = ["BUILTIN", "http_call"]
