@@ -176,7 +176,8 @@ def check_log(instance: Instance, events: list[Event], slots: int, *, scale: flo
     missing = instance.parents.keys() - ended.keys()
     assert not missing, f"never ended: {sorted(missing)[:5]}"
     makespan, least = finished_at - began_at, round(instance.critical * scale)
-    slack = 2 * len(ended)
+    # A sleep of a real event loop may end a millisecond early.
+    slack = (2 if exact else 2_000) * len(ended)
     assert makespan >= least - slack, f"{makespan} µs, the critical path alone takes {least}"
     if slots == 1:
         total = round(instance.total * scale)
