@@ -57,7 +57,11 @@ def step_view(document: Document) -> tuple[Any, dict[str, str], list[Problem]]:
         steps[step] = {**make, "produces": _with_asset(make.get("produces"), name)}
         moved[f"/steps/{token(step)}"] = f"{at}/make"
         assets[name] = {key: said for key, said in known.items() if key not in ("make", "step")}
-    return {**written, "steps": steps, "assets": {n: a for n, a in assets.items() if a != {}}}, moved, problems
+    assets = {name: asset for name, asset in assets.items() if asset != {}}
+    found = {**written, "steps": steps, "assets": assets}
+    if not assets:
+        del found["assets"]
+    return found, moved, problems
 
 
 def asset_view(value: Map) -> Map:
@@ -84,7 +88,7 @@ def _with_asset(produces: Any, asset: str) -> Any:
         return asset
     said: list[Any] = cast("list[Any]", produces) if isinstance(produces, list) else [produces]
     names = [cast("Map", p).get("asset") if isinstance(p, dict) else p for p in said]
-    return said if asset in names else [asset, *said]
+    return produces if asset in names else [asset, *said]
 
 
 def _only_asset(step: Any) -> str:

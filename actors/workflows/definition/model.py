@@ -377,7 +377,7 @@ class WorkflowModel(Model):
     policy: PolicyModel = PolicyModel()
     """What the failure of a step means."""
     limits: RunLimitsModel = RunLimitsModel()
-    """How much at once."""
+    """How many steps and runs at once, and how long a run may take."""
     priority: int = Field(default=5, ge=0, le=9)
     """9 goes first."""
     grace: Duration = 10.0
