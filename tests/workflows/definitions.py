@@ -125,7 +125,7 @@ def definitions(draw: st.DrawFn) -> dict[str, Any]:
         read_from = f"${{ steps.s{draw(st.integers(0, n - 1))}.output }}" if n and draw(st.booleans()) else 1
         kind = draw(st.sampled_from(["task", "value", "group", "map"]))
         if kind == "group":
-            made_step["steps"] = {"inner": {"value": read_from}, "s0": {"task": "t", "needs": ["inner"]}}
+            made_step["steps"] = {"inner": {"value": read_from}, "last": {"task": "t", "needs": ["inner"]}}
         elif kind == "value":
             made_step["value"] = {"a": [read_from, None, 1.5], "b": draw(st.text(max_size=9).map(_harmless))}
         else:
