@@ -166,7 +166,9 @@ def _child_ended(run: Run, e: ev.ChildEnded) -> None:
     output: Any = e.output
     size = len(output) if isinstance(output, list) else 0  # type: ignore[arg-type]
     run.running -= node.slots
-    run.nodes[e.step] = replace(node, status=e.status, output=output, error=e.error, since=e.at, slots=0, reason="")
+    run.nodes[e.step] = replace(
+        node, status=e.status, output=output, error=e.error, since=e.at, slots=0, reason="", bad=e.bad
+    )
     if e.status == "succeeded" and index_of(run).undoes(in_plan(found[0])):
         run.undos[str(run.undoable)] = e.step
         run.undoable += 1

@@ -10,6 +10,9 @@ import re
 from collections.abc import Iterator
 from hashlib import blake2b
 
+_IN_ADDRESSES = str.maketrans("[]#", "()+")
+"""What addresses have instead of these."""
+
 _REPEATED = re.compile(r"\[\d+\]|#\d+")
 
 
@@ -92,7 +95,7 @@ def around(place: str) -> Iterator[tuple[str, str, int]]:
 
 def child_of(address: str, place: str, attempt: int = 1) -> str:
     """The id of the run that a step starts: it names its parent as long as that fits."""
-    name = f"{address.partition('/')[2]}.{place}" + (f"~{attempt}" if attempt > 1 else "")
+    name = f"{address.partition('/')[2]}.{place.translate(_IN_ADDRESSES)}" + (f"~{attempt}" if attempt > 1 else "")
     if len(name) <= 150:
         return name
     return f"{name[:110]}~{blake2b(name.encode(), digest_size=16).hexdigest()}"

@@ -139,7 +139,7 @@ class Renewal:
         for n in range(node.parts):
             at = part(place, n)
             known = node_at(run, at)
-            if known.status == "succeeded" and at not in self.again:
+            if known.status == "succeeded" and at not in self.again and not known.bad:
                 done += len(known.output or ())
             elif known.status != "pending":
                 run.nodes[at] = Node(attempt=known.attempt, base=known.attempt)

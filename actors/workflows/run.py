@@ -156,7 +156,8 @@ def _tell_parts(turn: Turn, message: Any) -> None:
 
 def _retry(turn: Turn, message: RetryRun) -> None:
     run = turn.run
-    if run.status not in ("failed", "cancelled"):
+    partly = run.part is not None and run.status == "succeeded" and turn.node(run.part.place).bad
+    if run.status not in ("failed", "cancelled") and not partly:
         raise Refused(f"the run is {run.status}, not failed", code="not-failed")
     retrying.retry(turn, message)
     if run.part is None:

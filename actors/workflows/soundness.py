@@ -19,7 +19,11 @@ def problems(run: Run) -> list[str]:
     if run.status != "running":
         return [
             *found,
-            *(f"{p} is {n.status} in a run that {run.status}" for p, n in run.nodes.items() if _open(n.status)),
+            *(
+                f"{p} is {n.status} in a run that {run.status}"
+                for p, n in run.nodes.items()
+                if _open(n.status) and not _is_part(run, p)
+            ),
         ]
     if run.deferred:
         return found
@@ -43,6 +47,11 @@ def problems(run: Run) -> list[str]:
 
 def _open(status: str) -> bool:
     return status not in ENDED and status != "pending"
+
+
+def _is_part(run: Run, place: str) -> bool:
+    """Whether a place is the map that this run handles some items of: it ends in the parent."""
+    return run.part is not None and run.part.place == place
 
 
 def _opener(scope: str) -> str:

@@ -74,7 +74,7 @@ Script = Callable[[System, Tasks], Awaitable[None]]
 
 
 def play(made: Plan, answer: Callable[[TaskCall], Any] = lambda _call: 0.0, inputs: Mapping[str, Any] | None = None,
-         script: Script | None = None) -> Ran:  # fmt: skip
+         script: Script | None = None, snapshot_every: int = 7) -> Ran:  # fmt: skip
     """Run a plan to its end; `script` acts on it meanwhile."""
     tasks = Tasks(answer)
 
@@ -85,12 +85,12 @@ def play(made: Plan, answer: Callable[[TaskCall], Any] = lambda _call: 0.0, inpu
         state = await finished(system)
         return Ran(state, tasks, await system.events())
 
-    return run_system(tasks.plugin(), main)
+    return run_system(tasks.plugin(snapshot_every), main)
 
 
 def run(*steps: Step, answer: Callable[[TaskCall], Any] = lambda _call: 0.0, inputs: Mapping[str, Any] | None = None,
         output: Any = None, policy: str = "fail_fast", count: int = 0, script: Script | None = None,
-        **said: Any) -> Ran:  # fmt: skip
+        snapshot_every: int = 7, **said: Any) -> Ran:  # fmt: skip
     """Run these steps."""
     root: Graph = graph(*steps, output=output, policy=Policy(policy, count))
-    return play(plan(root, **said), answer, inputs, script)
+    return play(plan(root, **said), answer, inputs, script, snapshot_every)
