@@ -35,6 +35,7 @@ class Stage(System):
         self._busy = busy
         self.finished: set[str] = set()
         self.written = 0
+        self.runs = 1
         self.boundaries: list[int] = []
         self._memory = self.store
         self.store = cast("MemoryStore", _Watched(self, self._memory))

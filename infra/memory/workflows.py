@@ -67,7 +67,7 @@ class StepEnd(msgspec.Struct, frozen=True):
 
 
 class Done(msgspec.Struct, frozen=True):
-    """A run that ended. `steps` by place, `seconds` of virtual time, `events` the whole log."""
+    """A run that ended. `steps` by place, `calls` of it and the runs it started, `seconds` of virtual time, the log."""
 
     status: str
     outputs: Any
@@ -123,9 +123,10 @@ def story(steps: Mapping[str, StepEnd]) -> str:
 class Flow:
     """A run under test, for scripts: wait until it has come somewhere, answer approvals, send events, lose the host."""
 
-    def __init__(self, system: Stage, mocks: Mocks, run: str) -> None:
+    def __init__(self, system: Stage, mocks: Mocks, workflow: str, run: str = "1") -> None:
         self.system = system
         self.mocks = mocks
+        self.workflow = workflow
         self.run = run
 
     @property
@@ -195,6 +196,17 @@ class Flow:
     async def lose_host(self) -> None:
         """The host is gone without a word, and another one takes over."""
         await self.system.replace_host()
+
+    async def another(self, inputs: Mapping[str, Any] | None = None) -> Flow:
+        """Start another run of the same workflow on the same system, which knows what was kept of this one."""
+        self.system.runs += 1
+        flow = Flow(self.system, self.mocks, self.workflow, str(self.system.runs))
+        await self.system.insist(f"workflow/{self.workflow}", StartWorkflow(flow.run, dict(inputs or {})))
+        return flow
+
+    async def done(self) -> Done:
+        """What came of the run so far: its own calls, the log of everything."""
+        return await _done(self.system, self.mocks, self.address)
 
     async def end(self, seconds: float = PATIENCE) -> str:
         """Let time pass until the run has ended; returns how. Raises AssertionError when it never will."""
@@ -286,13 +298,13 @@ async def _play(
             await system.insist(f"workflow/{plan.name}", PublishWorkflow(msgspec.Raw(encode_plan(plan))))
         await system.settle()
         system.arm(strike)
-        flow = Flow(system, mocks, "1")
+        flow = Flow(system, mocks, plans[0].name)
         await system.insist(f"workflow/{plans[0].name}", StartWorkflow("1", inputs))
         if script is not None:
             await script(flow)
         await flow.end()
         await system.settle()
-        done = await _done(system, mocks)
+        done = await flow.done()
     mocks.check()
     if not system.struck:
         raise AssertionError("this run did not get there: script and mocks must do the same each time")
@@ -316,9 +328,10 @@ def _steps(state: Any) -> dict[str, StepEnd]:
     }  # fmt: skip
 
 
-async def _done(system: Stage, mocks: Mocks) -> Done:
+async def _done(system: Stage, mocks: Mocks, run: str) -> Done:
     events = await system.events()
-    state = await system.state("run/1")
+    state = await system.state(run)
+    calls = [call for call in mocks.calls if call.run == run or call.run.startswith(f"{run}.")]
     facts: dict[str, Any] = {}
     for stream in dict.fromkeys(event.stream for event in events):
         kind = stream.partition("/")[0]
@@ -331,7 +344,7 @@ async def _done(system: Stage, mocks: Mocks) -> Done:
     seconds = (state.get("finished_at", 0) - state.get("started_at", 0)) / 1_000_000
     steps = _steps(state)
     return Done(
-        state["status"], state.get("outputs"), state.get("error"), steps, list(mocks.calls), events, seconds,
+        state["status"], state.get("outputs"), state.get("error"), steps, calls, events, seconds,
         state.get("usage", {}), state, facts,
     )  # fmt: skip
 

@@ -278,6 +278,21 @@ steps:
     assert done.outputs == {"got": 8}
 
 
+def test_another_run_on_the_same_system_has_its_own_calls() -> None:
+    found: list[Any] = []
+
+    async def script(flow: Flow) -> None:
+        await flow.end()
+        again = await flow.another()
+        await again.end()
+        found.append(await again.done())
+
+    first = run_workflow(ONE % "", Mocks(steps={"a": InTurn("one", "two")}), script=script).succeeded()
+    second = found[0].succeeded()
+    assert (first.steps["a"].output, second.steps["a"].output) == ("one", "two")
+    assert [call.run for done in (first, second) for call in done.calls] == ["run/1", "run/2"]
+
+
 # -- losing the host
 
 
