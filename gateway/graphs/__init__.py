@@ -6,7 +6,7 @@ from gateway.graphs.dot import dot
 from gateway.graphs.layout import Drawing, lay_out
 from gateway.graphs.mermaid import mermaid
 from gateway.graphs.model import Edge, Graph, Vertex, graph_of
-from gateway.graphs.queries import Unknown, dependencies, dependents, focus, impact, path
+from gateway.graphs.queries import Unknown, dependencies, dependents, find, focus, impact, path
 from gateway.graphs.svg import svg
 from gateway.graphs.values import as_json
 
@@ -20,6 +20,7 @@ __all__ = [
     "dependencies",
     "dependents",
     "dot",
+    "find",
     "focus",
     "graph_of",
     "impact",
