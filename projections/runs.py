@@ -15,7 +15,7 @@ from events.envelope import Event
 from events.workflows import RunClosing, RunFinished, RunPaused, RunRetried, RunStarted, RunUnpaused
 from projections.core.definition import Projection, Ref, Row, Table
 from projections.core.rows import Rows
-from projections.timeline import PROGRESS, STEP_EVENTS, STEPS, fold, place, steps_of, text
+from projections.timeline import PROGRESS, STEP_EVENTS, STEPS, fold, no_progress, place, steps_of, text
 
 RUNS: Final = Table(
     "runs",
@@ -93,6 +93,7 @@ def apply(rows: Rows, event: Event, data: Any) -> None:
     match data:
         case RunStarted():
             row = _started(event, run, row, data)
+            rows.put(PROGRESS, no_progress(event.tenant, run, row["parent_step"] if row["part"] else ""))
         case WorkflowRunQueued():
             row = row or _queued(event, run, data)
         case _ if row is None:

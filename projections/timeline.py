@@ -54,10 +54,11 @@ DONE: Final = ("succeeded", "failed", "skipped", "cancelled")
 
 PROGRESS: Final = Table(
     "run_progress",
-    {"tenant": str, "run": str, **dict.fromkeys((*LIVE, *DONE), int)},
+    {"tenant": str, "run": str, "owner": str, **dict.fromkeys((*LIVE, *DONE), int)},
     key=("tenant", "run"),
 )
-"""How many steps of a run have each status, items of maps and iterations of loops included."""
+"""How many steps of a run have each status, items of maps and iterations of loops included. `owner` is the map whose
+items the run handles as a part of another one: there it is a step, here it is not."""
 
 ENDED: Final = frozenset(DONE)
 
@@ -155,15 +156,20 @@ def _row(rows: Rows, event: Event, step: str, at: int) -> tuple[Row, str]:
     return row, found["status"] if found else ""
 
 
+def no_progress(tenant: str, run: str, owner: str = "") -> Row:
+    """The progress of a run that has just begun."""
+    return {"tenant": tenant, "run": run, "owner": owner, **dict.fromkeys((*LIVE, *DONE), 0)}
+
+
 def _put(rows: Rows, row: Row, before: str) -> None:
     """Store a step whose status was `before` (empty: it is new), and count it."""
+    counts = rows.get(PROGRESS, row["tenant"], row["run"]) or no_progress(row["tenant"], row["run"])
+    if counts["owner"] == row["step"]:
+        return
     rows.put(STEPS, row)
     status = row["status"]
     if status == before or "%" in row["step"]:
         return
-    counts = rows.get(PROGRESS, row["tenant"], row["run"])
-    if counts is None:
-        counts = {"tenant": row["tenant"], "run": row["run"], **dict.fromkeys((*LIVE, *DONE), 0)}
     counts[status] += 1
     if before:
         counts[before] -= 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from shutil import rmtree
@@ -20,7 +20,7 @@ PLACE = Path(__file__).parent / "place"
 
 
 @contextmanager
-def host(postgres: Postgres, workplace: Path, workspace: Path = PLACE, **settings: str) -> Iterator[HostProcess]:
+def host(postgres: Postgres, workplace: Path, workspace: Path = PLACE, **settings: str) -> Generator[HostProcess]:
     """A host that serves."""
     directory = Path(mkdtemp(prefix="wf-", dir=workplace))
     server = Nats(directory / "server")
@@ -78,7 +78,7 @@ class Door:
         """Start a run and wait for its end."""
         return await self.post(f"/v1/workflows/{name}/runs", {"inputs": inputs, "wait": wait})
 
-    async def until(self, path: str, *, holds: Any) -> Any:
+    async def until(self, path: str, *, holds: Callable[[Any], Any]) -> Any:
         """The body of a GET, once it is as wanted."""
         async with asyncio.timeout(30):
             while True:
@@ -107,7 +107,7 @@ class Door:
 
 
 @asynccontextmanager
-async def door(url: str, token: str = "") -> AsyncIterator[Door]:
+async def door(url: str, token: str = "") -> AsyncGenerator[Door]:
     """HTTP to the host, with a token if given."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     async with aiohttp.ClientSession(headers=headers, cookie_jar=aiohttp.DummyCookieJar()) as session:
