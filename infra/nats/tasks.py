@@ -14,7 +14,7 @@ from urllib.parse import unquote
 from events.address import token
 from events.errors import BadDefinition
 from infra.nats.connection import Connection, JetStreamError
-from infra.nats.provision import SECOND, ensure_consumer, ensure_stream
+from infra.nats.provision import SECOND, ensure_consumer, ensure_stream, find_stream
 
 TASKS: Final = "TASKS"
 WRONG_LAST: Final = (10071, 10164)
@@ -66,9 +66,13 @@ def consumer_name(queue: str, labels: Labels) -> str:
     return sha256(f"{token(queue)} {labels_token(labels)}".encode()).hexdigest()[:24]
 
 
-async def ensure_tasks(connection: Connection, replicas: int = 1) -> None:
-    """Make the stream what it should be. Raises BusUnavailable, JetStreamError."""
-    await ensure_stream(connection, tasks_config(replicas))
+async def ensure_tasks(connection: Connection, replicas: int | None = None) -> None:
+    """Make the stream what it should be; without `replicas` it is only made when it is not there.
+
+    Raises BusUnavailable, JetStreamError.
+    """
+    if replicas is not None or await find_stream(connection, TASKS) is None:
+        await ensure_stream(connection, tasks_config(replicas or 1))
 
 
 async def ensure_queue(connection: Connection, queue: str, labels: Labels) -> None:

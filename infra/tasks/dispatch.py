@@ -314,6 +314,10 @@ class Dispatch:
                 continue
             if pending.cancelled:
                 self._halt(pending, 0.0 if now > pending.halt_by - self._lost_after else self._lost_after)
+                if not pending.worker:
+                    await self._recall(pending, TaskResult(kind="cancelled", message="stopped before anybody began"))
+                    if pending.done.done():
+                        continue
                 if now > pending.halt_by:
                     self._give_up(pending, "cancelled", "stopped; its worker does not say how far it was")
                     continue
@@ -333,14 +337,15 @@ class Dispatch:
         call = pending.call
         if call.queued is not None and now - pending.began > call.queued:
             await self._recall(pending, TaskResult(kind="timeout", message=f"nobody began within {call.queued} s"))
-            if pending.done.done():
-                return
         key = (pending.queue, queue.labels_token(call.labels))
         if key not in heads:
             heads[key] = await queue.delivered(self._connection, pending.queue, call.labels)
         head = heads[key]
         if pending.sequence == 0:
-            pending.sequence = await queue.sequence(self._connection, pending.place) or 0
+            found = await queue.sequence(self._connection, pending.place) or 0
+            pending.sequence = pending.sequence or found
+        if pending.done.done() or pending.worker or pending.publishing:
+            return  # somebody said so while we looked
         if head is not None and pending.sequence and head < pending.sequence:
             pending.since = now
         elif self.roster.silent(pending.since) or head is None:

@@ -111,6 +111,8 @@ class Processes:
 
     async def take(self) -> Child:
         """A process nobody else uses, started if need be."""
+        for child in [child for child in self._all if not child.alive]:
+            await self._bury(child)
         while self._idle:
             child = self._idle.pop()
             if child.alive and child._process.returncode is None:

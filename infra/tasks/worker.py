@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from actors.workflows.tasks import TaskResult
+from actors.workflows.tasks import Task, TaskResult
 from events.errors import BusUnavailable, ThespisError
 from infra.nats import tasks as queue
 from infra.nats.backoff import Backoff
@@ -84,6 +84,8 @@ class Worker:
         self._executor = executor
         self._queues = list(queues)
         self._labels = dict(labels or {})
+        tasks: list[Task] = list(executor.catalogue)
+        self._tasks_known = [task.id for task in tasks] + sorted({f"+{c}" for task in tasks for c in task.provides})
         self._concurrency = concurrency
         self._beat = beat
         self._pulls: dict[tuple[str, str], Pull] = {}
@@ -349,7 +351,7 @@ class Worker:
     def _send_beat(self, leaving: bool = False) -> None:
         holding = {effect: held.turn for effect, held in self._held.items() if not held.dropped}
         beat = Beat(
-            self.id, {} if leaving else holding, self._queues, self._executor.catalogue.names(), self._labels,
+            self.id, {} if leaving else holding, self._queues, self._tasks_known, self._labels,
             self._concurrency, leaving,
         )  # fmt: skip
         with suppress(ThespisError):
