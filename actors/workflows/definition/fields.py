@@ -9,7 +9,9 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from actors.workflows.definition.durations import seconds
 
 NAME: Final = r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$"
-"""Names of steps, inputs and items: what an expression can write after a dot, or in brackets."""
+"""Names of steps and inputs: what an expression can write after a dot, or in brackets."""
+IDENTIFIER: Final = r"^[A-Za-z_][A-Za-z0-9_]{0,63}$"
+"""Names that an expression begins with."""
 
 _DURATION = {
     "anyOf": [{"type": "number", "minimum": 0}, {"type": "string"}],

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from actors.workflows.definition.fields import Duration, Expr, Many, Name, Names, Texts, Value
+from actors.workflows.definition.fields import IDENTIFIER, Duration, Expr, Many, Name, Names, Texts, Value
 
 
 def _tolerated(value: Any) -> int | float:
@@ -96,7 +96,7 @@ class MapModel(Model):
     """Lists of one length: an item has one value of each."""
     cross: list[Value] = []
     """Lists: an item for every combination."""
-    as_: Name = Field(default="item", alias="as")
+    as_: str = Field(default="item", alias="as", pattern=IDENTIFIER)
     """What expressions call the item."""
     key: Value = None
     """What names an item; without it its index does."""

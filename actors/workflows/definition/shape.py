@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, cast, get_args, g
 from pydantic import ValidationError
 
 from actors.workflows.definition.document import Document, token
-from actors.workflows.definition.fields import Many
+from actors.workflows.definition.fields import IDENTIFIER, Many
 from actors.workflows.definition.model import LATER, Model, WorkflowModel
 from actors.workflows.definition.problems import Problem, nearest
 
@@ -208,7 +208,7 @@ def _problem(document: Document, fault: Any) -> Problem:
             hint = "lower-case letters, digits and -, beginning with a letter"
         elif "@" in context["pattern"]:
             message, hint = f"{_said(given)} cannot be a task", "name, name@version, or +capability"
-        elif "-" not in context["pattern"]:
+        elif context["pattern"] == IDENTIFIER:
             hint = "letters, digits and _, beginning with a letter"
     return document.problem(pointer, message, hint, key=of_key)
 
