@@ -84,7 +84,7 @@ def generated(seed: int = 0, tasks: int = 2_122, edges: int = 6_114, out: int = 
             parents[task].add(before)
             missing -= 1
     ordered = {name: tuple(sorted(parents[name], key=place.__getitem__)) for name in names}
-    return Instance(f"generated-{tasks}", ordered, {name: random.randint(1_000, 60_000_000) for name in names})
+    return Instance(f"generated-{tasks}", ordered, {name: random.randint(1_000, 6_000_000) for name in names})
 
 
 def shuffled(instance: Instance, seed: int = 0) -> Instance:
