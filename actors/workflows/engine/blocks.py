@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from actors.workflows.engine import flow, undoing
+from actors.workflows.engine import flow, slots, undoing
 from actors.workflows.engine.turn import NOTHING, Facts, Stopped, Turn
 from actors.workflows.expressions import ExpressionError
 from actors.workflows.places import in_plan, inside, scope_of
@@ -34,6 +34,7 @@ def intercept(turn: Turn, place: str, result: Any, facts: Facts = NOTHING) -> bo
         around = scopes.get(scope_of(place))
         if (around is None or not around.closing) and (not step.catch_on or error.kind in step.catch_on):
             turn.emit(ScopeOpened(catch, "catch", turn.now, {"error": msgspec.to_builtins(error)}))
+            slots.freed(turn)
             turn.later("open block", catch)
             return True
     if step.finally_ is None:
@@ -46,6 +47,7 @@ def intercept(turn: Turn, place: str, result: Any, facts: Facts = NOTHING) -> bo
         outcome = {"status": "succeeded", "output": result}
     known = msgspec.to_builtins(facts)
     turn.emit(ScopeOpened(last, "finally", turn.now, {"outcome": outcome, "facts": known}))
+    slots.freed(turn)
     turn.later("open block", last)
     return True
 
@@ -168,6 +170,8 @@ def outcome(turn: Turn, scope_place: str) -> Any:
 def _first_failure(turn: Turn, scope_place: str, graph: Graph) -> StepError | None:
     for step in graph.steps:
         node = turn.node(inside(scope_place, step.name))
+        if node.blocked and not step.optional:
+            return StepError("check", f"the check {node.blocked!r} of {step.name} does not hold")
         if node.status == "failed" and not step.optional:
             return node.error or StepError("error", f"{step.name} failed")
     return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from actors.workflows.engine import blocks, branches, loops, maps, slots, timeouts, undoing
+from actors.workflows.engine import blocks, branches, gates, loops, maps, reuse, slots, timeouts, undoing
 from actors.workflows.engine.look import look_from
 from actors.workflows.engine.turn import NOTHING, Facts, Stopped, Turn
 from actors.workflows.expressions import ExpressionError
@@ -103,6 +103,7 @@ def conclude(turn: Turn, place: str, result: Any, facts: Facts = NOTHING) -> Non
 
     An item or an iteration just ends. A step that failed may have a `catch`, any step a `finally`.
     """
+    gates.release(turn, place)
     if turn.run.part is not None and place == turn.run.part.place:
         undoing.finish(turn, result)
         return
@@ -117,6 +118,7 @@ def conclude(turn: Turn, place: str, result: Any, facts: Facts = NOTHING) -> Non
 def settle(turn: Turn, place: str, result: Any, facts: Facts = NOTHING) -> None:
     """Record the end of a step for good."""
     attempt = facts.attempt or max(turn.node(place).attempt, 1)
+    result, facts = reuse.whole(turn, place, result, facts)
     if result.__class__ is StepError:
         turn.emit(StepFailed(place, turn.now, result, attempt, facts.started, facts.worker, facts.usage))
     elif result.__class__ is Stopped:
@@ -126,6 +128,7 @@ def settle(turn: Turn, place: str, result: Any, facts: Facts = NOTHING) -> None:
             StepSucceeded(
                 place, turn.now, None if facts.collected is not None else result, attempt, facts.started, facts.worker,
                 facts.usage, facts.cached, facts.collected, facts.recovered,
+                facts.blocked,
             )
         )  # fmt: skip
     turn.later("ended", place)
@@ -133,6 +136,7 @@ def settle(turn: Turn, place: str, result: Any, facts: Facts = NOTHING) -> None:
 
 def ended(turn: Turn, place: str) -> None:
     """A step, item or iteration ended: go on with what waited for it."""
+    slots.freed(turn)  # those in line come before those that only become ready now
     repeated = repeats(place)
     if repeated is None:
         timeouts.total_is_over(turn, place)
@@ -141,7 +145,6 @@ def ended(turn: Turn, place: str) -> None:
         turn.later("check map", repeated[0])
     else:
         loops.one_ended(turn, repeated[0], repeated[2])
-    slots.freed(turn)
 
 
 def _step_ended(turn: Turn, place: str) -> None:
@@ -154,7 +157,7 @@ def _step_ended(turn: Turn, place: str) -> None:
     if node.status == "failed":
         if not step.optional:
             blocks.step_failed(turn, where, place, node.error or StepError("error", "failed"))
-    elif node.status == "succeeded":
+    elif node.status == "succeeded" and not node.blocked:
         blocks.step_succeeded(turn, where)
     if not turn.run.scopes[where].closing:
         for name in step.dependents:

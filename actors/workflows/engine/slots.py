@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from actors.workflows.engine import blocks, branches, children, flow, parts, undoing, waits, work
+from actors.workflows.engine import blocks, branches, children, flow, gates, parts, undoing, waits
 from actors.workflows.engine.turn import Turn
 from actors.workflows.expressions import ExpressionError
-from actors.workflows.moves import SLOT, next_in_line
+from actors.workflows.moves import next_in_line
 from actors.workflows.places import part_of
 from actors.workflows.plan import (
     ApprovalAction,
@@ -37,10 +37,7 @@ def act(turn: Turn, place: str, step: Step) -> None:
         elif turn.run.paused:
             turn.emit(StepWaiting(place, PAUSED, turn.now))
         elif kind is TaskAction:
-            if has_slot(turn):
-                work.start(turn, place, step, action)
-            else:
-                turn.emit(StepWaiting(place, SLOT, turn.now))
+            gates.begin(turn, place, step, action)
         elif kind is WaitAction:
             waits.start(turn, place, action)
         elif kind is ApprovalAction:

@@ -63,6 +63,7 @@ class Facts(msgspec.Struct, frozen=True, omit_defaults=True):
     cached: str = ""
     collected: int | None = None
     recovered: StepError | None = None
+    blocked: str = ""
 
 
 NOTHING: Final = Facts()

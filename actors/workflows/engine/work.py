@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from actors.core.outputs import Cancel, Effect, Outcome, Schedule
-from actors.workflows.engine import flow, slots, stopping
+from actors.workflows.engine import flow, gates, reuse, slots, stopping
 from actors.workflows.engine.turn import Facts, Stopped, Turn
 from actors.workflows.messages import StepDue
 from actors.workflows.plan import Retry, Step, TaskAction
@@ -63,7 +63,7 @@ def came_back(turn: Turn, outcome: Outcome) -> None:
     elif not result.kind:
         if node.status == "cancelling":
             turn.out(Cancel(f"grace:{place}"))
-        flow.conclude(turn, place, result.output, facts)
+        flow.conclude(turn, place, *reuse.made(turn, place, result.output, facts))
     elif node.status == "cancelling":
         turn.out(Cancel(f"grace:{place}"))
         flow.conclude(turn, place, node.error or Stopped(node.reason), facts)
@@ -110,6 +110,7 @@ def failed(turn: Turn, place: str, error: StepError, facts: Facts) -> None:
     if not again:
         flow.conclude(turn, place, error, facts)
         return
+    gates.release(turn, place)
     due = turn.now + pause_after(retry, node.attempt - node.base, f"{turn.address}/{place}")
     turn.emit(StepRetrying(place, node.attempt, error, turn.now, due, facts.usage))
     turn.out(Schedule(f"retry:{place}", StepDue(place, "retry", node.attempt), at=due))
