@@ -1,6 +1,6 @@
 """What we know: read models folded from the log. Each is one file and one line in `PROJECTIONS`."""
 
-from projections import actors, approvals, events, inbox, lineage, runs, throughput, workflows
+from projections import actors, approvals, assets, events, inbox, lineage, runs, throughput, workflows
 from projections.core.chronicle import Chronicle
 from projections.core.comparison import Comparison
 from projections.core.definition import Layout, Projection, Ref, Row, Table
@@ -16,6 +16,7 @@ from projections.core.source import StoreSource
 PROJECTIONS = [
     actors.PROJECTION,
     approvals.PROJECTION,
+    assets.PROJECTION,
     events.PROJECTION,
     inbox.PROJECTION,
     lineage.PROJECTION,

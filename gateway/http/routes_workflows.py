@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from gateway.http import approvals, models_workflows, running, runs, watching, workflows
+from gateway.http import approvals, assets, models_assets, models_workflows, running, runs, watching, workflows
 from gateway.http.route import EVENT_STREAM, JSON, Route
 
 _KEYED: Final = (
@@ -13,6 +13,7 @@ _KEYED: Final = (
     ("X-Correlation-ID", "what started it all; else the message itself"),
 )
 _RUN: Final = "/v1/runs/{id:.+}"
+_ASSET: Final = "/v1/assets/{name:.+}"
 _APPROVAL: Final = "/v1/approvals/{id:.+}"
 
 WORKFLOW_ROUTES: Final[tuple[Route, ...]] = (
@@ -182,6 +183,42 @@ WORKFLOW_ROUTES: Final[tuple[Route, ...]] = (
         consumes=(JSON,),
         answer=models_workflows.ForkedOut,
         headers=_KEYED,
+    ),
+    Route(
+        method="GET",
+        path="/v1/assets",
+        handler=assets.list_assets,
+        summary="Assets in their newest version",
+        scope="workflows:read",
+        query=models_assets.AssetsQuery,
+        answer=models_assets.AssetsOut,
+    ),
+    Route(
+        method="GET",
+        path=_ASSET + "/lineage",
+        handler=assets.lineage,
+        summary="What a version of an asset was made from, and what was made from it, with hashes",
+        scope="workflows:read",
+        query=models_assets.AssetLineageQuery,
+        answer=models_assets.AssetLineageOut,
+    ),
+    Route(
+        method="GET",
+        path=_ASSET + "/stale",
+        handler=assets.stale,
+        summary="Whether an asset would be made anew, and the first thing that differs",
+        scope="workflows:read",
+        query=models_assets.AssetKeyQuery,
+        answer=models_assets.StaleOut,
+    ),
+    Route(
+        method="GET",
+        path=_ASSET,
+        handler=assets.show,
+        summary="A version of an asset: by what, out of what, its checks",
+        scope="workflows:read",
+        query=models_assets.AssetQuery,
+        answer=models_assets.AssetOut,
     ),
     Route(
         method="GET",

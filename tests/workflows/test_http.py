@@ -274,3 +274,46 @@ async def test_approvals_are_given_in_the_name_of_the_token(site: Door) -> None:
     for verb in ("approve", "deny"):
         await site.post(f"/v1/approvals/none/{verb}", status=404)
     assert (await site.call("GET", "/v1/approvals/none"))[0] == 404
+
+
+KITCHEN = """
+name: kitchen
+inputs: {n: {type: integer}}
+steps:
+  raw: {task: math.double, with: {n: "${ inputs.n }"}, produces: raw}
+  cooked:
+    consumes: [raw]
+    task: math.double
+    with: {n: "${ steps.raw.output.n }"}
+    produces: [{asset: cooked, checks: [{name: large, expression: "output.n > 1000", blocking: false}]}]
+"""
+
+
+async def test_assets_have_versions_and_lineage_and_say_why_they_are_stale(site: Door) -> None:
+    await site.publish(KITCHEN)
+    run = await site.start("kitchen", n=1)
+    assert run["status"] == "succeeded"
+    cooked = await site.until("/v1/assets/cooked", holds=lambda found: found["checks"])
+    assert (cooked["version"], cooked["run"], cooked["step"]) == (1, run["run"], "cooked")
+    assert [(check["name"], check["passed"]) for check in cooked["checks"]] == [("large", False)]
+    lineage = await site.get("/v1/assets/cooked/lineage")
+    raw = await site.get("/v1/assets/raw")
+    assert [(node["asset"], node["depth"], node["content"]) for node in lineage["up"]] == [("raw", -1, raw["content"])]
+    assert cooked["inputs"]["asset raw"] == raw["content"]
+    down = await site.get("/v1/assets/raw/lineage")
+    assert [(node["asset"], node["depth"], node["of"]) for node in down["down"]] == [("cooked", 1, ["raw@1"])]
+    assert (await site.get("/v1/assets/cooked/stale"))["stale"] is False
+    # The same inputs again: recorded results, no new version.
+    again = await site.start("kitchen", n=1)
+    steps = (await site.get(f"/v1/runs/{again['run']}/timeline"))["steps"]
+    assert all(step["cached"] for step in steps)
+    listed = await site.until("/v1/assets?asset=raw", holds=lambda found: found["assets"][0]["reused"] == 1)
+    assert listed["assets"][0]["version"] == 1
+    # Another definition of a step makes what it produces stale, and all that is made from it.
+    await site.publish(KITCHEN.replace('{n: "${ inputs.n }"}', '{n: "${ inputs.n + 1 }"}'))
+    stale = await site.get("/v1/assets/raw/stale")
+    assert (stale["stale"], stale["why"]) == (True, "the definition of its step changed")
+    above = await site.get("/v1/assets/cooked/stale")
+    assert (above["stale"], above["because"][0]["address"]) == (True, "raw")
+    for path in ("/v1/assets/none", "/v1/assets/none/lineage", "/v1/assets/none/stale", "/v1/assets/raw?version=9"):
+        assert (await site.call("GET", path))[0] == 404, path
