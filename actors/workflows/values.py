@@ -27,10 +27,11 @@ class Template:
         self._render = self._compile(value, expressions)
         self.references: tuple[Reference, ...] = tuple(dict.fromkeys(r for e in self._found for r in e.references))
         self.source = value
+        self._literal = None if self._found else self._render({})
 
     def render(self, look: Look) -> Any:
         """The value. Raises ExpressionError."""
-        return self._render(bind(self.references, look)) if self._found else self.source
+        return self._render(bind(self.references, look)) if self._found else self._literal
 
     def inputs(self, look: Look) -> dict[str, Any]:
         """What the expressions read, by dotted path: for decisions that must be explained later."""

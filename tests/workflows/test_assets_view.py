@@ -56,7 +56,7 @@ def test_the_definition_that_uses_everything_converts_without_loss() -> None:
     assert read(as_steps(read(by_asset))).value == document.value
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(definitions())
 def test_any_definition_converts_without_loss(value: dict[str, Any]) -> None:
     text = dump(value)

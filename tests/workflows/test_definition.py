@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import pytest
+
 from actors.workflows.definition import compile_workflow, read
+from actors.workflows.expressions import ExpressionError
 from actors.workflows.plan import (
     ApprovalAction,
     GroupAction,
@@ -13,6 +16,7 @@ from actors.workflows.plan import (
     encode_plan,
 )
 from actors.workflows.tasks import Catalogue, Task
+from actors.workflows.values import Template
 from tests.workflows.definitions import CEL, EVERYTHING, compiled, step
 
 
@@ -164,3 +168,16 @@ def test_a_wide_and_a_long_definition_are_planned() -> None:
     plan = compiled("\n".join(["name: w", "steps:", *reversed(lines), "  s0: {task: t}"])).plan
     assert [s.name for s in plan.root.steps] == [f"s{n}" for n in range(count)]
     assert len(plan.root.steps[0].dependents) == count - 1
+
+
+def test_numbers_compare_across_kinds_and_dollars_are_literal() -> None:
+    def evaluated(source: str, **bindings: object) -> object:
+        return Template(f"${{ {source} }}", CEL).render(lambda reference: bindings[reference[-1]])
+
+    assert evaluated("200 == inputs.status", status=200) is True
+    assert evaluated("200 == inputs.status", status=200.0) is True
+    assert evaluated("inputs.n < 1.5", n=1) is True
+    assert evaluated("double(inputs.n) * 1.5", n=2) == 3.0
+    with pytest.raises(ExpressionError, match="overload"):
+        evaluated("inputs.n * 1.5", n=2)
+    assert Template(["$${ a }", "b $${ c }"], CEL).render(lambda _: None) == ["${ a }", "b ${ c }"]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import random
 import re
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.workflows.plan import decode_plan, encode_plan
+from gateway.cli.app import run
 from gateway.graphs import (
     Drawing,
     Edge,
@@ -239,3 +241,18 @@ def test_an_unknown_step_is_named_with_the_nearest_one() -> None:
     with pytest.raises(Unknown, match="no step 'lisst'") as caught:
         dependencies(graph_of(PLAN), "lisst")
     assert caught.value.hint == "did you mean list?"
+
+
+def test_graphs_of_files_are_printed_by_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "w.yaml"
+    file.write_text(EVERYTHING)
+    assert run(["workflows", "graph", "deps", str(file), "report"]) == 0
+    assert capsys.readouterr().out.split() == ["list", "measure", "agree"]
+    assert run(["workflows", "graph", "path", str(file), "list", "report"]) == 0
+    assert capsys.readouterr().out.split() == ["list", "report"]
+    assert run(["workflows", "graph", "impact", str(file), "agree", "-o", "dot"]) == 0
+    assert '"agree" -> "report"' in capsys.readouterr().out
+    assert run(["workflows", "graph", "show", str(file), "-o", "svg"]) == 0
+    ElementTree.fromstring(capsys.readouterr().out)
+    assert run(["workflows", "graph", "rdeps", str(file), "gropu"]) != 0
+    assert "did you mean group?" in capsys.readouterr().err

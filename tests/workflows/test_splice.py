@@ -172,7 +172,7 @@ def _comments_outside(document: Document, start: int, end: int) -> tuple[str, st
     return document.text[:start], document.text[end:]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.data())
 def test_any_value_of_any_document_can_be_set_and_all_around_it_stays(data: st.DataObject) -> None:
     document = read(data.draw(written(data.draw(st.dictionaries(KEYS, VALUES, min_size=1, max_size=4)))))
@@ -186,7 +186,7 @@ def test_any_value_of_any_document_can_be_set_and_all_around_it_stays(data: st.D
     assert repr(_at(changed.value, pointer)) == repr(value)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.data())
 def test_any_key_can_be_added_and_any_entry_removed(data: st.DataObject) -> None:
     document = read(data.draw(written(data.draw(st.dictionaries(KEYS, VALUES, min_size=1, max_size=4)))))

@@ -115,7 +115,7 @@ SCALARS = st.one_of(
 VALUES = st.recursive(SCALARS, lambda v: st.lists(v, max_size=4) | st.dictionaries(KEYS, v, max_size=4), max_leaves=20)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(VALUES)
 def test_what_is_written_is_read_as_the_same(value: Any) -> None:
     from actors.workflows.definition.writing import dump, flow
@@ -126,7 +126,7 @@ def test_what_is_written_is_read_as_the_same(value: Any) -> None:
     assert repr(_value(flow(value))) == repr(value)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.data())
 def test_the_text_between_the_marks_of_a_value_says_the_value(data: st.DataObject) -> None:
     from tests.workflows.yaml_texts import written

@@ -88,7 +88,7 @@ def _with_asset(produces: Any, asset: str) -> Any:
         return asset
     said: list[Any] = cast("list[Any]", produces) if isinstance(produces, list) else [produces]
     names = [cast("Map", p).get("asset") if isinstance(p, dict) else p for p in said]
-    return produces if asset in names else [asset, *said]
+    return cast("Any", produces) if asset in names else [asset, *said]
 
 
 def _only_asset(step: Any) -> str:
