@@ -20,7 +20,7 @@ from gateway.cli.http import Api, path
 from gateway.cli.retrying import retrying
 from gateway.demo.digest_proof import DigestProof, Expected, expect, markdown
 from gateway.demo.host import HostProcess
-from gateway.proof import Check, witness
+from gateway.proof import Check, LogProof, witness
 
 PACKAGES = Path(__file__).parents[2]
 TEMPLATE = Path(__file__).parents[1] / "templates" / "digest"
@@ -71,7 +71,7 @@ async def digest(store: EventStore, begin: Begin, directory: Path, seed: int, sa
         await play.run(runs[1], inputs, None)
         # In the order in which the runs were.
         proof = DigestProof({play.ids[name]: expected[name] for name in runs})
-        checks = await witness(store, proof)
+        checks = await witness(store, LogProof(), proof)
     return Digest(len(names), len(fresh), play.kills, monotonic() - began, checks)
 
 

@@ -7,6 +7,7 @@ import random
 import tempfile
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -17,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from events.errors import Conflict, DeadlineExceeded
 from events.store import EventStore
+from gateway.demo.digest import Digest, digest
 from gateway.demo.host import HostProcess
 from gateway.demo.plan import Plan, Step, plan
 from gateway.demo.proof import LedgerProof
@@ -43,11 +45,12 @@ class Report(msgspec.Struct):
     outages: list[float]
     """From each SIGKILL to the next acknowledgement."""
     checks: list[Check]
+    digest: Digest | None = None
 
     @property
     def passed(self) -> bool:
         """Whether every check did."""
-        return all(check.passed for check in self.checks)
+        return all(check.passed for check in [*self.checks, *(self.digest.checks if self.digest else ())])
 
 
 async def demo(
@@ -57,11 +60,13 @@ async def demo(
     accounts: int = 1_000,
     kills: int = 8,
     seed: int | None = None,
+    workflow: bool = True,
     out: Console | None = None,
 ) -> Report:
     """Run it on servers of its own in `data`, or in a temporary directory, and say how it went.
 
-    The host is killed `kills` times, at moments drawn from `seed`. Call it in the main thread.
+    The host is killed `kills` times, at moments drawn from `seed`. With `workflow`, a second part runs the digest of
+    real files, with two more kills. Call it in the main thread.
     Raises Conflict when `data` is in use or holds a log already, and what starting the servers may raise.
     """
     out = out or Console()
@@ -72,18 +77,24 @@ async def demo(
         servers = await stack.enter_async_context(EmbeddedServers(directory))
         assert servers.postgres is not None
         assert servers.nats is not None
-        host = HostProcess(
+        host_in = partial(
+            HostProcess,
             directory / "host",
             database_url=servers.postgres.url,
             nats_url=servers.nats.url("host"),
             relay_url=servers.nats.url("relay"),
         )
+        host = host_in()
         await stack.enter_async_context(host)
         store = await stack.enter_async_context(open_store(servers.postgres.url, migrated=True))
         if await store.head():
             raise Conflict(f"{directory} holds a log already", hint="the demo wants a directory of its own")
         traffic = await stack.enter_async_context(Traffic([host.url]))
         report = await _play(host, store, traffic, plan(seed, transfers, accounts), kills, seed, out)
+        if workflow:
+            out.print("Now a workflow: a digest of the project's own Markdown, approved and written …")
+            await host.stop()
+            report.digest = await digest(store, lambda at: host_in(workspace=at), directory, seed, out.print)
     _print(report, out)
     return report
 
@@ -206,5 +217,18 @@ def _print(report: Report, out: Console) -> None:
         markup=False,
         highlight=False,
     )
+    if report.digest is not None:
+        _print_digest(report.digest, out)
     good = "[green]Nothing was lost and nothing happened twice.[/]"
     out.print(good if report.passed else f"[red]This is a fault. Repeat it with --seed {report.seed}.[/]")
+
+
+def _print_digest(found: Digest, out: Console) -> None:
+    for line in verdict(found.checks):
+        out.print(line, markup=False, highlight=False, style="green" if line.startswith("proved") else "red")
+    out.print(
+        f"A digest of {found.files} files, then again with {found.fresh} of them new, in {found.seconds:.1f} s, "
+        f"{len(found.kills)} kills.",
+        markup=False,
+        highlight=False,
+    )

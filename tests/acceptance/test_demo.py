@@ -29,9 +29,13 @@ async def test_the_demo_moves_money_under_fire_and_proves_that_none_was_lost(tmp
     assert (report.transfers, report.acknowledgements, sum(report.ends.values())) == (300, 300, 300)
     assert report.ends.keys() == {"completed", "refunded", "refused"}
     assert report.tries > 340
+    assert report.digest is not None
+    assert report.digest.kills[1] == "while the report waits for approval"
+    assert report.digest.fresh < report.digest.files
+    assert "every run asked for what was new to it, once" in text.getvalue()
     assert "Nothing was lost and nothing happened twice." in text.getvalue()
     with pytest.raises(Conflict, match="holds a log already"):
-        await demo(tmp_path / "data", transfers=1, accounts=2, kills=0, out=out)
+        await demo(tmp_path / "data", transfers=1, accounts=2, kills=0, workflow=False, out=out)
 
 
 async def test_once_shows_a_completed_a_refunded_and_a_refused_transfer(cluster: Cluster):

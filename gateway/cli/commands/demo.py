@@ -18,6 +18,7 @@ from gateway.cli.tree import command as thespis_command
     "--accounts", type=click.IntRange(min=2), default=1_000, show_default=True, help="Among how many accounts."
 )
 @click.option("--kills", type=click.IntRange(min=0), default=8, show_default=True, help="How often the host is killed.")
+@click.option("--workflow/--no-workflow", default=True, show_default=True, help="Also make a digest of real files.")
 @click.option("--seed", type=int, help="What decides who pays whom and when a host is killed  [default: chance]")
 @click.option(
     "--data",
@@ -25,8 +26,12 @@ from gateway.cli.tree import command as thespis_command
     help="An empty directory to keep  [default: a temporary]",
 )
 @output_option
-def command(transfers: int, accounts: int, kills: int, seed: int | None, data: Path | None, output: str) -> None:
+def command(
+    transfers: int, accounts: int, kills: int, workflow: bool, seed: int | None, data: Path | None, output: str
+) -> None:
     """Move money between accounts while killing the host with SIGKILL, then prove from the log that none was lost.
+
+    Then a workflow makes a report of the project's own Markdown, killed in the middle and while it waits for approval.
 
     The exit status is 1 when a proof fails.
     """
@@ -38,7 +43,9 @@ def command(transfers: int, accounts: int, kills: int, seed: int | None, data: P
 
     # What a program reads is the report alone; the story goes to standard error then.
     console = Console() if output == "table" else Console(file=sys.stderr)
-    report = asyncio.run(demo(data, transfers=transfers, accounts=accounts, kills=kills, seed=seed, out=console))
+    report = asyncio.run(
+        demo(data, transfers=transfers, accounts=accounts, kills=kills, seed=seed, workflow=workflow, out=console)
+    )
     if output != "table":
         fields({**msgspec.to_builtins(report), "passed": report.passed}, output)
     if not report.passed:

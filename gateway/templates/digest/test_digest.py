@@ -10,7 +10,7 @@ import pytest
 from pages import TASKS
 
 from actors.testing.workflows import Fails, InTurn, Mocks
-from infra.memory.workflows import Flow, every_boundary, run_workflow
+from infra.memory.workflows import Done, Flow, every_boundary, run_workflow
 
 DIGEST = Path(__file__).with_name("digest.workflow.yaml")
 REAL = Mocks(tasks={task.name: task for task in TASKS})
@@ -58,6 +58,25 @@ def test_a_page_that_cannot_be_read_at_once_is_tried_again(inputs: dict[str, Any
     flaky = Mocks(steps={"measure[0]": InTurn(Fails("locked", kind="busy"), page)}, tasks=REAL.tasks)
     done = run_workflow(DIGEST, flaky, inputs=inputs, script=agree, tasks=TASKS).succeeded()
     assert done.steps["measure[0]"].attempts == 2
+
+
+def test_run_again_only_what_changed_is_read(inputs: dict[str, Any]) -> None:
+    runs: list[Done] = []
+
+    async def twice(flow: Flow) -> None:
+        await agree(flow)
+        await flow.end()
+        (Path(inputs["folder"]) / "b.md").write_text("# Two\n\nNo links any more.\n")
+        again = await flow.another(inputs)
+        await agree(again)
+        await again.end()
+        runs.append(await again.done())
+
+    first = run_workflow(DIGEST, REAL, inputs=inputs, script=twice, tasks=TASKS).succeeded()
+    second = runs[0].succeeded()
+    read = [[call.input["path"] for call in done.calls if "measure" in call.task] for done in (first, second)]
+    assert read == [["a.md", "b.md"], ["b.md"]]
+    assert second.outputs["summary"]["broken"] == 0
 
 
 def test_it_ends_the_same_wherever_the_host_is_lost(inputs: dict[str, Any]) -> None:
