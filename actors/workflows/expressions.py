@@ -23,6 +23,8 @@ class Expression(Protocol):
 
     source: str
     references: tuple[Reference, ...]
+    path: Reference | None
+    """The one reference that the expression is, when it is nothing else."""
 
     def evaluate(self, bindings: Mapping[str, Any]) -> Any:
         """The value as JSON would have it. Raises ExpressionError."""

@@ -85,8 +85,10 @@ class Node(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a switch chose."""
     held: Items | None = None
     """The items of a map."""
-    fingerprint: str = ""
-    """What the step's result depends on, when it is kept for later runs."""
+    passed: str = ""
+    """What its next attempt need not wait for any more: results, limits."""
+    blocked: str = ""
+    """The blocking check that failed: the step succeeded, but those who need it are dealt with as after a failure."""
 
 
 class Scope(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -178,7 +180,7 @@ class Layered(MutableMapping[K, V]):
         value = self.top.get(key)
         if value is not None:
             return value
-        return default if key in self.gone else self.base.get(key, default)
+        return self.base.get(key, default) if not self.gone or key not in self.gone else default
 
     def __setitem__(self, key: K, value: V) -> None:
         self.top[key] = value
@@ -214,18 +216,18 @@ def scratch(run: Run) -> Run:
     )
 
 
-def merge(run: Run, tried: Run) -> None:
-    """Make of a run what its scratch copy has become."""
-    for name in _PLAIN:
-        setattr(run, name, getattr(tried, name))
+def merged(run: Run, tried: Run) -> Run:
+    """The scratch copy of a run as its new state: what it changed is put into the maps that it shares with the run."""
     for name in _LAYERS:
         layer = getattr(tried, name)
-        base = getattr(run, name)
+        base = layer.base
         for key in layer.gone:
             if key not in layer.top:
                 base.pop(key, None)
-        base.update(layer.top)
+        if layer.top:
+            base.update(layer.top)
+        setattr(tried, name, base)
+    return tried
 
 
 _LAYERS: Final = ("nodes", "scopes", "backlog", "undos")
-_PLAIN: Final = tuple(name for name in Run.__struct_fields__ if name not in _LAYERS)

@@ -28,10 +28,18 @@ class Template:
         self.references: tuple[Reference, ...] = tuple(dict.fromkeys(r for e in self._found for r in e.references))
         self.source = value
         self._literal = None if self._found else self._render({})
+        # By far the most frequent value is a path as a whole: what it names is the value.
+        self._path = self._found[0].path if isinstance(value, str) and self._found else None
 
     def render(self, look: Look) -> Any:
         """The value. Raises ExpressionError."""
-        return self._render(bind(self.references, look)) if self._found else self._literal
+        if not self._found:
+            return self._literal
+        if self._path is not None:
+            value = look(self._path)
+            if value is not MISSING:
+                return value
+        return self._render(bind(self.references, look))
 
     def inputs(self, look: Look) -> dict[str, Any]:
         """What the expressions read, by dotted path: for decisions that must be explained later."""

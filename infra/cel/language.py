@@ -25,8 +25,11 @@ class Cel:
     def __init__(self) -> None:
         self._environments: dict[frozenset[str], Any] = {}
 
-    def compile(self, source: str, names: Collection[str] = ()) -> CelExpression:
+    def compile(self, source: str, names: Collection[str] = ()) -> CelExpression | PathExpression:
         """Compile an expression that may begin with `ROOTS` and `names`. Raises ExpressionError."""
+        path = path_of(source)
+        if path is not None and (path[0] in ROOTS or path[0] in names):
+            return PathExpression(source, path)
         if len(source) > LONGEST:
             raise ExpressionError(f"the expression has {len(source)} characters, {LONGEST} are allowed")
         key = frozenset(names)
@@ -41,12 +44,55 @@ class Cel:
         return CelExpression(source, compiled)
 
 
+RESERVED: Final = frozenset((
+    "true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function", "if", "import", "let",
+    "loop", "package", "namespace", "return", "var", "void", "while",
+))  # fmt: skip
+_PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
+
+
+def path_of(source: str) -> Reference | None:
+    """The names in `a.b.c`, when the whole expression is no more than that."""
+    if len(source) > LONGEST or _PATH.fullmatch(source) is None:
+        return None
+    names = tuple(source.split("."))
+    return None if RESERVED.intersection(names) else names
+
+
+class PathExpression:
+    """A path and nothing else, by far the most frequent expression: it is looked up, without the library.
+
+    The value is what was bound, as it is: a whole number of any size stays one.
+    """
+
+    def __init__(self, source: str, path: Reference) -> None:
+        self.source = source
+        self.references: tuple[Reference, ...] = (path,)
+        self.path: Reference | None = path
+
+    def evaluate(self, bindings: Mapping[str, Any]) -> Any:
+        """What is bound there. Raises ExpressionError."""
+        value: Any = bindings
+        for name in self.references[0]:
+            if not isinstance(value, dict):
+                raise ExpressionError(f"{self.source}: {_type_of(value)} has no {name!r}")
+            if name not in value:
+                raise ExpressionError(f'{self.source}: Key not found in map: "{name}"')
+            value = cast("dict[str, Any]", value)[name]
+        return value
+
+
+def _type_of(value: Any) -> str:
+    return "null" if value is None else "a list" if isinstance(value, list) else f"a {type(value).__name__}"
+
+
 class CelExpression:
     """A compiled expression."""
 
     def __init__(self, source: str, compiled: Any) -> None:
         self.source = source
         self.references: tuple[Reference, ...] = references(compiled.serialize())
+        self.path: Reference | None = None
         self._compiled = compiled
 
     def evaluate(self, bindings: Mapping[str, Any]) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 
 from actors.workflows.engine.turn import Turn
 from actors.workflows.fold import evolve
-from actors.workflows.state import Run, merge
+from actors.workflows.state import Run, merged
 
 
 class Ahead:
@@ -36,7 +36,7 @@ class Ahead:
             self._applied = at + 1
             if at + 1 == len(events):
                 assert self._tried is not None
-                merge(run, self._tried)
+                run = merged(run, self._tried)
                 self._run = self._tried = None
                 self._events = []
             return run

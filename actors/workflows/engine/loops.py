@@ -19,7 +19,7 @@ def iterate(turn: Turn, place: str, number: int) -> None:
     node = turn.node(place)
     if number == 0 and node.status == "pending":
         turn.emit(LoopStarted(place, turn.now))
-    elif node.status != "open":
+    elif node.status != "open" or turn.is_past(place):
         return
     at = f"{place}#{number}"
     try:
@@ -53,6 +53,8 @@ def one_ended(turn: Turn, owner: str, number: int) -> None:
     node = turn.node(f"{owner}#{number}")
     whole = turn.node(owner)
     assert loop is not None
+    if turn.is_past(owner):
+        return
     if whole.status == "cancelling":
         flow.conclude(turn, owner, whole.error or Stopped(whole.reason))
     elif whole.status != "open":

@@ -51,7 +51,7 @@ def begin_items(turn: Turn, place: str, items: list[Any], keys: list[str]) -> No
 def fill(turn: Turn, place: str) -> None:
     """Begin the next items while fewer than allowed are under way."""
     node = turn.node(place)
-    if node.status != "open" or node.parts or f"{place}!finally" in turn.run.scopes:
+    if node.status != "open" or node.parts or turn.is_past(place):
         return
     number, under_way = node.next, node.begun - node.done
     limit = at_once(turn, place)
@@ -88,23 +88,20 @@ def tolerated(turn: Turn, place: str) -> int:
 def check(turn: Turn, place: str) -> None:
     """An item ended: is it too much, has the map ended, or do others begin? Also what a loop that stops asks for."""
     node = turn.node(place)
+    if turn.is_past(place):
+        return
     if node.parts:
         parts.check(turn, place)
     elif node.status == "cancelling":
         if node.begun == node.done:
             flow.conclude(turn, place, node.error or Stopped(node.reason))
-    elif node.status == "open" and node.held is not None and not _goes_on(turn, place):
+    elif node.status == "open" and node.held is not None:
         if node.bad > tolerated(turn, place):
             stopping.stop_repeated(turn, place, "too many items failed", _why(turn, place))
         elif node.done == node.count:
             flow.conclude(turn, place, gathered(turn.run, place, node.count), Facts(collected=node.count))
         else:
             turn.later("fill map", place)
-
-
-def _goes_on(turn: Turn, place: str) -> bool:
-    """Whether the map itself is over, and the step is at its `catch` or `finally`."""
-    return f"{place}!catch" in turn.run.scopes or f"{place}!finally" in turn.run.scopes
 
 
 def _items(turn: Turn, place: str, each: Each) -> list[Any]:

@@ -35,7 +35,7 @@ def fill(turn: Turn, place: str) -> None:
     """Start the next parts that have not begun, or must be tried again."""
     owner = turn.node(place)
     each = turn.step(place).each
-    if owner.status != "open" or each is None:
+    if owner.status != "open" or each is None or turn.is_past(place):
         return
     under_way = sum(turn.under_way(part(place, n)) for n in range(owner.parts))
     for number in range(owner.parts):
@@ -131,7 +131,7 @@ def check(turn: Turn, place: str) -> None:
     """A part ended: is it too much, has the map ended, or do others begin?"""
     node = turn.node(place)
     each = turn.step(place).each
-    if each is None or node.status not in ("open", "cancelling") or f"{place}!catch" in turn.run.scopes:
+    if each is None or node.status not in ("open", "cancelling") or turn.is_past(place):
         return
     states = [turn.node(part(place, n)) for n in range(node.parts)]
     under_way = sum(n.status != "pending" and n.status not in ENDED for n in states)

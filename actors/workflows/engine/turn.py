@@ -86,13 +86,16 @@ class Turn:
         self.now = message.time
         self.events: list[Any] = []
         self.outs: list[Any] = []
+        self._index: Index | None = None
         self._deferred = bool(run.deferred)
         self._todo: deque[list[Any]] = deque(run.deferred)
 
     @property
     def index(self) -> Index:
         """The plan."""
-        return index_of(self.run)
+        if self._index is None:
+            self._index = index_of(self.run)
+        return self._index
 
     def emit(self, event: Any) -> None:
         """This happened."""
@@ -136,6 +139,11 @@ class Turn:
         """Whether what is at a place began and has not ended."""
         status = node_at(self.run, place).status
         return status != "pending" and status not in ENDED
+
+    def is_past(self, place: str) -> bool:
+        """Whether the action of a step is over, and the step is at its `catch` or `finally`."""
+        scopes = self.run.scopes
+        return f"{place}!catch" in scopes or f"{place}!finally" in scopes
 
     def template(self, place: str, field: str, value: Any) -> Template:
         """A value of the step at a place, compiled."""
