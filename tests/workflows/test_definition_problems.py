@@ -568,3 +568,19 @@ steps:
         (7, "/steps/e/with", "files.read@2 takes a map", ""),
         (8, "/steps/f/undo/with", "files.read@2 needs path", ""),
     ]
+
+
+@pytest.mark.parametrize(
+    ("schema", "said"),
+    [
+        ("{$ref: '#/$defs/x'}", "there is no '#/$defs/x' in this schema"),
+        ("{$ref: '#'}", "refers to itself without end"),
+        ("{pattern: '['}", "is no regular expression"),
+        ("{patternProperties: {'(': true}}", "is no regular expression"),
+        ("{$ref: 'file:///etc/passwd'}", "a schema cannot refer to"),
+    ],
+)
+def test_schemas_that_nothing_can_be_checked_against_are_refused(schema: str, said: str) -> None:
+    found = problems(f"name: w\ninputs: {{a: {schema}}}\nsteps: {{a: {{task: t}}}}")
+    assert len(found) == 1
+    assert said in found[0].message

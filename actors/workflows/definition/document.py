@@ -80,3 +80,15 @@ def token(name: str) -> str:
 def names_of(pointer: str) -> list[str]:
     """The parts of a JSON pointer."""
     return [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
+
+
+def walk(value: Any, pointer: str) -> Any:
+    """What stands at a pointer in a value. Raises KeyError, IndexError, TypeError, ValueError when nothing does."""
+    for name in names_of(pointer):
+        value = value[index_in(value, name)]
+    return value
+
+
+def index_in(held: Any, name: str) -> Any:
+    """A part of a pointer as what indexes a list, or a map."""
+    return int(name) if isinstance(held, list) else name

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final, cast
 
-from actors.workflows.definition.document import Document, names_of, token
+from actors.workflows.definition.document import Document, names_of, token, walk
 from actors.workflows.definition.fields import NAME
-from actors.workflows.definition.splice import CannotEdit, put, rename_key, walk
+from actors.workflows.definition.splice import CannotEdit, put, rename_key
 
 _STRING: Final = r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'"
 _EXPRESSIONS: Final = frozenset(("when", "while", "until", "match", "expression"))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, cast
 from zoneinfo import available_timezones
 
 from actors.cron import CronError, parse, zone_of
-from actors.workflows.definition.document import token
+from actors.workflows.definition.document import token, walk
 from actors.workflows.definition.expressions import Reader
 from actors.workflows.definition.model import WorkflowModel
 from actors.workflows.definition.problems import nearest
@@ -76,7 +77,43 @@ def checked_schema(reader: Reader, at: str, written: Any) -> Any:
     elsewhere = _references_elsewhere(written)
     for reference in elsewhere:
         reader.problem(at, f"a schema cannot refer to {reference!r}", "only within itself, as #/$defs/name")
-    return None if faults or elsewhere else cast("Any", written)
+    unsound = [] if faults or elsewhere else _unsound(written)
+    for message in unsound:
+        reader.problem(at, message)
+    return None if faults or elsewhere or unsound else cast("Any", written)
+
+
+def _unsound(schema: Any) -> list[str]:
+    """What a valid schema can still have wrong, so that nothing can be checked against it."""
+    found: list[str] = []
+    for reference in _references(schema):
+        try:
+            walk(schema, reference[1:])
+        except (KeyError, IndexError, TypeError, ValueError):
+            found.append(f"there is no {reference!r} in this schema")
+    for pattern in _patterns(schema):
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            found.append(f"{pattern!r} is no regular expression: {error}")
+    if not found:
+        try:
+            _faults(schema, None)
+        except RecursionError:
+            found.append("this schema refers to itself without end")
+    return found
+
+
+def _patterns(schema: Any) -> list[str]:
+    if isinstance(schema, dict):
+        known = cast("dict[str, Any]", schema)
+        own = [known["pattern"]] if isinstance(known.get("pattern"), str) else []
+        if isinstance(known.get("patternProperties"), dict):
+            own += list(known["patternProperties"])
+        return own + [p for key, value in known.items() if key not in _PLAIN for p in _patterns(value)]
+    if isinstance(schema, list):
+        return [pattern for item in cast("list[Any]", schema) for pattern in _patterns(item)]
+    return []
 
 
 def schedule_problems(reader: Reader, model: WorkflowModel, schema: dict[str, Any]) -> None:

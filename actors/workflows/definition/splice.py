@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from actors.workflows.definition.document import Document, Mark, names_of, read, token
+from actors.workflows.definition.document import Document, Mark, index_in, names_of, read, token, walk
 from actors.workflows.definition.problems import DefinitionInvalid
 from actors.workflows.definition.writing import block, entry, flow, scalar
 from events.errors import InvalidData
@@ -56,7 +56,7 @@ def remove(document: Document, pointer: str) -> Document:
     parent, _, _ = pointer.rpartition("/")
     expected = _copy(document.value)
     held = walk(expected, parent)
-    del held[_index(held, names_of(pointer)[-1])]
+    del held[index_in(held, names_of(pointer)[-1])]
     around = document.marks[parent]
     if not held:
         text = _with(document.text, around.start, around.end, _in_place(document, parent, around, held))
@@ -225,13 +225,6 @@ def _at(document: Document, pointer: str) -> Any:
         raise CannotEdit(f"there is no {pointer} in the document") from None
 
 
-def walk(value: Any, pointer: str) -> Any:
-    """What stands at a pointer in a value. Raises KeyError, IndexError, TypeError, ValueError when nothing does."""
-    for name in names_of(pointer):
-        value = value[_index(value, name)]
-    return value
-
-
 def _copy(value: Any) -> Any:
     """A copy in which nothing is shared, as it is where aliases are."""
     if isinstance(value, dict):
@@ -239,16 +232,12 @@ def _copy(value: Any) -> Any:
     return [_copy(item) for item in cast("list[Any]", value)] if isinstance(value, list) else value
 
 
-def _index(held: Any, name: str) -> Any:
-    return int(name) if isinstance(held, list) else name
-
-
 def _replaced(value: Any, pointer: str, new: Any) -> Any:
     if not pointer:
         return new
     held = walk(value, pointer.rpartition("/")[0])
     name = names_of(pointer)[-1]
-    held[_index(held, name)] = new
+    held[index_in(held, name)] = new
     return value
 
 
