@@ -75,11 +75,17 @@ class Call(msgspec.Struct, frozen=True):
     input: Any
     at: float
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """By which it may be mocked: its place, its step in the plan, its task with and without version."""
+        return self.step, in_plan(self.step), self.task, self.task.partition("@")[0]
+
 
 class Mocks:
     """Performs the tasks of a workflow. `calls` are all that were made, in order; `faults` what was not as it must be.
 
-    `known` are tasks whose input and output types the mocks must keep to.
+    A run is given a `fresh` copy, so one object serves many tests. `known` are tasks whose input and output types the
+    mocks must keep to.
     """
 
     def __init__(self, steps: Mapping[str, Any] | None = None, tasks: Mapping[str, Any] | None = None) -> None:
@@ -104,14 +110,10 @@ class Mocks:
         other.known, other.context = self.known, self.context
         return other
 
-    def count(self, name: str) -> int:
-        """Calls of a step (by its name in the plan or its place) or of a task."""
-        return sum(name in _names(call.step, call.task) for call in self.calls)
-
     def check(self) -> None:
         """Raises AssertionError naming every mock that was not used and every call that had none."""
         faults = list(self.faults)
-        performed = sorted({name for call in self.calls for name in _names(call.step, call.task)})
+        performed = sorted({name for call in self.calls for name in call.names})
         for what, names in (("step", self.steps), ("task", self.tasks)):
             for name in names:
                 if (what, name) not in self._used:
@@ -271,10 +273,6 @@ class Mocks:
     def _fault(self, text: str) -> Fails:
         self.faults.append(text)
         return Fails(text, "mock")
-
-
-def _names(step: str, task: str) -> tuple[str, str, str, str]:
-    return step, in_plan(step), task, task.partition("@")[0]
 
 
 def _wants_call(function: Callable[..., Any]) -> bool:

@@ -65,6 +65,8 @@ class Stage(System):
         while True:
             try:
                 async with asyncio.timeout(RETRY):
+                    if self._replacing is not None:
+                        await asyncio.shield(self._replacing)
                     answer = await self.deliver(message)
                 break
             except TimeoutError:

@@ -99,6 +99,10 @@ class Done(msgspec.Struct, frozen=True):
         """Itself, if the run was cancelled. Raises AssertionError that shows the steps."""
         return self._as("cancelled")
 
+    def count(self, name: str) -> int:
+        """Calls of a step (by its name in the plan or its place) or of a task."""
+        return sum(name in call.names for call in self.calls)
+
     def story(self) -> str:
         """The steps, one a line."""
         return story(self.steps)

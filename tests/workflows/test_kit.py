@@ -62,6 +62,7 @@ def test_tasks_are_mocked_by_step_and_by_task_and_time_passes_by_itself() -> Non
     done = run_workflow(REVIEWED, REVIEWED_MOCKS, inputs={"folder": "docs"}, script=agreed).succeeded()
     assert done.outputs == {"total": 3, "by": ["ada"]}
     assert done.steps["list"].attempts == 2
+    assert (done.count("list"), done.count("measure"), done.count("measure[1]"), done.count("sum")) == (2, 2, 1, 1)
     assert [(call.step, call.input) for call in done.calls] == [
         ("list", "docs"), ("list", "docs"), ("measure[0]", "a"), ("measure[1]", "bb"), ("sum", [1, 2]), ("told", 3),
     ]  # fmt: skip
