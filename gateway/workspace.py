@@ -35,12 +35,14 @@ _loads = count(1)
 
 
 def load(directory: str | Path) -> Plugin:
-    """The plugin of a workspace, imported afresh at every call.
+    """The plugin of a workspace, imported afresh at every call; without a `workspace.py`, its workflow definitions.
 
     Raises NotFound when there is no workspace, and BadDefinition naming file and line when it is not a good one.
     """
     folder = Path(directory).resolve()
     file = folder / FILE
+    if not file.is_file() and (workflows := files_of(folder)):
+        return Plugin(workflows=workflows)
     if not file.is_file():
         what = f"{directory} has no {FILE}" if folder.is_dir() else f"there is no directory {directory}"
         raise NotFound(what, hint=f"`thespis new {directory}` writes a workspace to begin with")

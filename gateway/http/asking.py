@@ -39,14 +39,17 @@ def keyed(call: Call, to: str, part: str = "") -> str:
     return ids.keyed(call.tenant, call.principal.name, to, f"{given}\0{part}" if part else given)
 
 
-def message(call: Call, to: str, data: msgspec.Struct, part: str = "") -> Message:
-    """The message of a request to an actor. `part` tells several of one request apart."""
+def message(call: Call, to: str, data: msgspec.Struct, part: str = "", asked: bytes | None = None) -> Message:
+    """The message of a request to an actor. `part` tells several of one request apart.
+
+    `asked` is what was asked for, where the message also holds what was found meanwhile: it tells another request.
+    """
     body = _encode(data)
     name = type(data).__name__
     id = keyed(call, to, part)
     return Message(
         id=id, type=name, to=to, tenant=call.tenant, body=body, sender=call.principal.name, time=now(), causation="",
-        correlation=correlation(call.request) or id, schema=1, digest=ce.digest(name, body),
+        correlation=correlation(call.request) or id, schema=1, digest=ce.digest(name, body if asked is None else asked),
         trace=trace(call.request), deadline=deadline(call),
     )  # fmt: skip
 

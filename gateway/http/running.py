@@ -10,9 +10,9 @@ from aiohttp import web
 
 from actors.workflows.messages import CancelRun, PauseRun, RetryRun, Signal, StartWorkflow, StopRun, UnpauseRun
 from actors.workflows.plan import Graph, SwitchAction
-from events.errors import Conflict, InvalidData
+from events.errors import Conflict, DeadlineExceeded, InvalidData
 from gateway.http import body
-from gateway.http.asking import ask, caught_up, keyed, message, one, reply, send
+from gateway.http.asking import CATCH_UP, ask, caught_up, keyed, message, one, reply, send
 from gateway.http.context import REPLAYED
 from gateway.http.models_workflows import (
     CancelIn,
@@ -49,11 +49,13 @@ async def start(call: Call) -> web.Response:
     return answer(out, status=200 if out["status"] in ENDED else 202, headers=headers)
 
 
-async def _let_in(call: Call, to: str, request: StartWorkflow) -> tuple[dict[str, Any], bool]:
+async def _let_in(
+    call: Call, to: str, request: StartWorkflow, asked: bytes | None = None
+) -> tuple[dict[str, Any], bool]:
     """Ask the workflow. A refusal for overload is recorded like any other, yet the same key may be tried again."""
     again = False
     for attempt in range(AGAIN):
-        sent = message(call, to, request, f"again {attempt}" if attempt else "")
+        sent = message(call, to, request, f"again {attempt}" if attempt else "", asked)
         found = await send(call, sent)
         again = again or found.duplicate
         try:
@@ -68,17 +70,19 @@ async def _let_in(call: Call, to: str, request: StartWorkflow) -> tuple[dict[str
 
 async def _settled(call: Call, id: str, wait: float) -> dict[str, Any]:
     """The run, once it has ended or `wait` seconds have passed."""
-    end = time.monotonic() + min(wait, call.settings.max_wait)
+    begun = time.monotonic()
+    end = begun + min(wait, call.settings.max_wait)
     while True:
+        head = await call.door.store.head()
         await caught_up(call, "runs")
         row = await one(call, "runs", "runs", run=place(id))
-        left = end - time.monotonic()
+        # It was let in; the message that begins it may still be on its way.
+        left = (begun + CATCH_UP if row is None else end) - time.monotonic()
         if (row is not None and row["status"] in ENDED) or left <= 0:
             break
-        await call.door.heads.beyond(await call.door.store.head(), left)
+        await call.door.heads.beyond(head, left)
     if row is None:
-        # It was let in, and the message that begins it is on its way.
-        return {"run": id, "status": "queued"}
+        raise DeadlineExceeded(f"run {id} was let in and has not begun", hint=f"GET /v1/runs/{id} shows it soon")
     return await detail(call, row)
 
 
@@ -155,7 +159,8 @@ async def fork(call: Call) -> web.Response:
         keyed(call, to, f"fork {row['run']}"), inputs or {}, row["version"], None, row["labels"], row["priority"],
         call.principal.name, results, row["run"],
     )  # fmt: skip
-    said, _ = await _let_in(call, to, request)
+    # What was asked for tells another request, not the results that there were at the time.
+    said, _ = await _let_in(call, to, request, asked.model_dump_json().encode() + row["run"].encode())
     out = {**said, "forked_from": row["run"], "reused": list(results)}
     return answer(out, headers={REPLAYED: "true"} if said["duplicate"] else None)
 
