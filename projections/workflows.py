@@ -106,13 +106,13 @@ def apply(rows: Rows, event: Event, data: Any) -> None:
         case WorkflowRetired():
             row["retired"] = True
         case ScheduleSet():
-            row.update(schedule=plain(data.recurrence), schedule_paused=False, next_at=data.next)
+            row.update(schedule=plain(data.recurrence), schedule_paused=False, next_at=None)
         case ScheduleRemoved():
             row.update(schedule=None, schedule_paused=False, next_at=None)
         case SchedulePaused():
             row.update(schedule_paused=True, next_at=None)
-        case ScheduleResumed(next=next):
-            row.update(schedule_paused=False, next_at=next)
+        case ScheduleResumed():
+            row["schedule_paused"] = False
         case ScheduleFired():
             row.update(fired_at=data.at, fired_run=text(data.run))
         case ScheduleAdvanced(next=next, fires=fires):

@@ -9,7 +9,7 @@ import msgspec
 from aiohttp import web
 
 from actors.workflows.messages import CancelRun, PauseRun, RetryRun, Signal, StartWorkflow, StopRun, UnpauseRun
-from actors.workflows.plan import Graph, SwitchAction
+from actors.workflows.plan import Graph
 from events.errors import Conflict, DeadlineExceeded, InvalidData
 from gateway.http import body
 from gateway.http.asking import CATCH_UP, ask, caught_up, keyed, message, one, reply, send
@@ -149,8 +149,7 @@ async def fork(call: Call) -> web.Response:
     results = {
         step.name: nodes[step.name].get("output")
         for step in plan.root.steps
-        # A switch is decided again: what it chose is not in its result.
-        if step.name not in redone and not isinstance(step.action, SwitchAction) and _succeeded(nodes.get(step.name))
+        if step.name not in redone and _succeeded(nodes.get(step.name))
     }
     started = await beginning(call, row["run"])
     inputs = asked.inputs if asked.inputs is not None or started is None else started.inputs
@@ -160,7 +159,7 @@ async def fork(call: Call) -> web.Response:
         call.principal.name, results, row["run"],
     )  # fmt: skip
     # What was asked for tells another request, not the results that there were at the time.
-    said, _ = await _let_in(call, to, request, asked.model_dump_json().encode() + row["run"].encode())
+    said, _ = await _let_in(call, to, request, msgspec.json.encode([row["run"], asked.step, asked.inputs]))
     out = {**said, "forked_from": row["run"], "reused": list(results)}
     return answer(out, headers={REPLAYED: "true"} if said["duplicate"] else None)
 
