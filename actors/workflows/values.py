@@ -25,7 +25,9 @@ class Template:
         self._names = names
         self._found: list[Expression] = []
         self._render = self._compile(value, expressions)
-        self.references: tuple[Reference, ...] = tuple(dict.fromkeys(r for e in self._found for r in e.references))
+        self.references: tuple[Reference, ...] = tuple(
+            sorted(dict.fromkeys(r for e in self._found for r in e.references), key=len)
+        )
         self.source = value
         self._literal = None if self._found else self._render({})
         # By far the most frequent value is a path as a whole: what it names is the value.
@@ -64,16 +66,18 @@ class Template:
 
 
 def bind(references: tuple[Reference, ...], look: Look) -> dict[str, Any]:
-    """The smallest nested maps that hold what is referenced; an evaluation then costs what it reads."""
+    """The smallest nested maps that hold what is referenced, the shortest first; an evaluation costs what it reads.
+
+    Of what is missing, the way to it is there as far as it goes, so that `has()` can say no, and says it at its place.
+    """
     bindings: dict[str, Any] = {}
     ours = {id(bindings)}  # maps made here, of references; a map that is a value is not to be added to
     for reference in references:
-        value = look(reference)
+        value, depth = look(reference), len(reference)
         if value is MISSING:
-            # The way to it is there, so that `has()` can say no.
-            value, reference = {}, reference[:-1]
+            value, depth = _as_far_as_it_goes(reference, look)
         at: Any = bindings
-        for name in reference[:-1]:
+        for name in reference[: depth - 1]:
             if name not in at:
                 at[name] = {}
                 ours.add(id(at[name]))
@@ -81,13 +85,27 @@ def bind(references: tuple[Reference, ...], look: Look) -> dict[str, Any]:
             if id(at) not in ours:
                 break  # all of it is bound already
         else:
-            if reference and (value != {} or reference[-1] not in at):
-                at[reference[-1]] = value
-                if value == {}:
-                    at[reference[-1]] = {}
-                    ours.add(id(at[reference[-1]]))
+            name = reference[depth - 1]
+            if name not in at:
+                at[name] = value
+                if value is _WAY:
+                    at[name] = {}
+                    ours.add(id(at[name]))
     return bindings
 
+
+def _as_far_as_it_goes(reference: Reference, look: Look) -> tuple[Any, int]:
+    """What is there of the way to something missing, and how far that is."""
+    for depth in range(len(reference) - 1, 1, -1):
+        value = look(reference[:depth])
+        if value is not MISSING:
+            return (_WAY if isinstance(value, dict) else value), depth
+    # The roots are maps, but what maps call their items is anything.
+    value = _WAY if reference[0] in ("steps", "inputs", "run") else look(reference[:1])
+    return (_WAY if value is MISSING or isinstance(value, dict) else value), 1
+
+
+_WAY: Any = object()
 
 MISSING: Any = object()
 """What `Look` returns for something that may be absent and is."""

@@ -11,6 +11,7 @@ import msgspec
 
 from actors import Plugin
 from actors.approval import approval
+from actors.asset import asset
 from actors.core.kind import Attempt, EffectKind, Kind, encode_state
 from actors.limit import limit
 from actors.workflows import fold
@@ -81,7 +82,8 @@ class Tasks:
             for c in CLASSES
         ]  # fmt: skip
         stopping = EffectKind(CANCEL, request=CancelCall, perform=self.cancel, effect_class="idempotent")
-        return Plugin(kinds=[checked_run(snapshot_every), approval, limit, workflow], effects=[*performed, stopping])
+        kinds = [checked_run(snapshot_every), approval, limit, workflow, asset]
+        return Plugin(kinds=kinds, effects=[*performed, stopping])
 
 
 def checked_run(snapshot_every: int = 7) -> Kind:

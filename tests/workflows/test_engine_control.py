@@ -1,4 +1,4 @@
-"""What people, timers and other runs do to a run: cancel, pause, retry, fork; sub-workflows; results that are unknown."""
+"""What people, timers and other runs do to a run: cancel, pause, retry, fork; sub-workflows."""
 
 from __future__ import annotations
 

@@ -15,7 +15,11 @@ from tests.workflows.engine_world import Tasks, graph
 
 def failing(*names: str) -> Any:
     """Tasks at these places fail; others take a second."""
-    return lambda call: fails() if call.step in names else 1.0
+
+    def answer(call: TaskCall) -> Any:
+        return fails() if call.step in names else 1.0
+
+    return answer
 
 
 def test_the_first_failure_stops_what_is_under_way_and_lets_nothing_begin() -> None:
