@@ -1,8 +1,8 @@
 """A limit: so many units of something may be held at once. One actor counts, so it is strict; it takes turns: fair.
 
-Whoever wants units asks with `Acquire` and is told `Granted`, at once or later; `Release` gives them back. Holders are
-grouped by `group` (a run, a workflow): groups take turns, within a group the highest priority and then the longest
-wait comes first. Asking twice with the same `holder` is asking once.
+Whoever wants units asks with `Acquire`: the answer says `granted`, or `Granted` is told later. `Release` gives back.
+Holders are grouped by `group` (a run, a workflow): groups take turns, within a group the highest priority and then the
+longest wait comes first. Asking twice with the same `holder` is asking once.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from events.limits import LIMIT_EVENTS, LimitChanged, UnitsGranted, UnitsRelease
 
 
 class Acquire(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Ask for units; `Granted` with this `ref` comes when they are there.
+    """Ask for units: the answer is `{granted}`; if that is false, `Granted` with this `ref` comes when they are there.
 
     `size` is how many units there are as far as the asker knows: it counts when nobody has said so before (1).
     """
@@ -107,14 +107,15 @@ def _acquire(state: Limit, m: Acquire, message: Message) -> list[Any]:
     if m.units < 1 or m.units > size:
         raise Refused(f"{m.units} units of the {size} of {message.to} can never be held", code="too-many")
     if m.holder in state.held:
-        return [Tell(message.sender, Granted(m.ref, message.to)), Reply({"granted": True})]
+        return [Reply({"granted": True})]
     if m.holder in state.waiting:
         return [Reply({"granted": False})]
     event = UnitsWanted(m.holder, m.ref, m.group, m.units, m.priority, message.sender)
     changed: list[Any] = [] if state.size else [LimitChanged(size)]
     granted = _grant(state, size, state.used, message.to, new=event)
     got = any(isinstance(out, UnitsGranted) and out.holder == m.holder for out in granted)
-    return [*changed, event, *granted, Reply({"granted": got})]
+    told = [out for out in granted if not (isinstance(out, Tell) and out.data.ref == m.ref)] if got else granted
+    return [*changed, event, *told, Reply({"granted": got})]
 
 
 def _grant(

@@ -133,6 +133,8 @@ class StepWaiting(msgspec.Struct, frozen=True, omit_defaults=True):
     """Of a wait that may be tried again (a child run, an approval): the how-manieth it is; 0 says nothing."""
     slots: int = 0
     """Slots of the run that it takes all the same: those of a part of a map, for its items."""
+    passed: str = ""
+    """What a task need not wait for any more: `results` (no earlier one will do), `limits` (it holds their units)."""
 
 
 class StepRetrying(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -161,6 +163,8 @@ class StepSucceeded(msgspec.Struct, frozen=True, omit_defaults=True):
     """Of a map: its output is the list of the results of that many items."""
     recovered: StepError | None = None
     """The error that `catch` dealt with."""
+    blocked: str = ""
+    """The blocking check of what it produced that failed: for those who need it, the step failed."""
 
 
 class StepFailed(msgspec.Struct, frozen=True, omit_defaults=True):

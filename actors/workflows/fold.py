@@ -74,12 +74,13 @@ def _queued(run: Run, e: ev.StepQueued) -> None:
 def _waiting(run: Run, e: ev.StepWaiting) -> None:
     ref = stand_in_line(run, e.step) if e.reason == SLOT else e.ref
     attempt = e.attempt or node_at(run, e.step).attempt
-    move(run, e.step, e.at, "waiting", e.slots, reason=e.reason, ref=ref, attempt=attempt)
+    passed = e.passed or node_at(run, e.step).passed
+    move(run, e.step, e.at, "waiting", e.slots, reason=e.reason, ref=ref, attempt=attempt, passed=passed)
 
 
 def _retrying(run: Run, e: ev.StepRetrying) -> None:
     lost = node_at(run, e.step).lost + (e.error.kind == "lost")
-    move(run, e.step, e.at, "retrying", error=e.error, attempt=e.attempt, lost=lost, reason="", ref="")
+    move(run, e.step, e.at, "retrying", error=e.error, attempt=e.attempt, lost=lost, reason="", ref="", passed="")
     _spend(run, e.usage)
 
 
@@ -97,7 +98,7 @@ def _branch(run: Run, e: ev.BranchTaken) -> None:
 
 def _succeeded(run: Run, e: ev.StepSucceeded) -> None:
     output = e.output if e.collected is None else gathered(run, e.step, e.collected)
-    end(run, e.step, e.at, "succeeded", output=output, error=e.recovered, attempt=e.attempt)
+    end(run, e.step, e.at, "succeeded", output=output, error=e.recovered, attempt=e.attempt, blocked=e.blocked)
     if e.usage:
         _spend(run, e.usage)
 

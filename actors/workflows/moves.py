@@ -62,18 +62,19 @@ def end(run: Run, place: str, at: int, status: str, **changes: Any) -> None:
         return
     where = scope_of(place)
     scope = run.scopes.get(where)
-    good, bad = status == "succeeded", status in ("failed", "cancelled")
+    blocked = bool(changes.get("blocked"))
+    good, bad = status == "succeeded" and not blocked, status in ("failed", "cancelled") or blocked
     if scope is not None:
         run.scopes[where] = replace(
             scope,
             left=scope.left - 1,
             active=scope.active - (node.status != "pending"),
-            failed=scope.failed + (status == "failed"),
+            failed=scope.failed + (status == "failed" or blocked),
             succeeded=scope.succeeded + good,
         )
     steps = index_of(run).steps
     step = steps[in_plan(place)]
-    if good and step.undo is not None:
+    if status == "succeeded" and step.undo is not None:
         run.undos[str(run.undoable)] = place
         run.undoable += 1
     prefix = in_plan(where)

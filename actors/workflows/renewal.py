@@ -71,7 +71,7 @@ class Renewal:
             elif not self.keeps(at, step):
                 self.step(at, step)
                 renewed.add(step.name)
-        kept = {s.name: node_at(run, inside(place, s.name)).status for s in graph.steps if s.name not in renewed}
+        kept = {s.name: _end_of(node_at(run, inside(place, s.name))) for s in graph.steps if s.name not in renewed}
         under_way = [s for s in renewed if node_at(run, inside(place, s)).status == "open"]
         run.scopes[place] = replace(
             run.scopes[place], left=len(graph.steps) - len(kept), active=len(under_way), closing="", why="", error=None,
@@ -88,7 +88,7 @@ class Renewal:
 
     def keeps(self, place: str, step: Step) -> bool:
         """Whether a step keeps its end."""
-        status = node_at(self.run, place).status
+        status = _end_of(node_at(self.run, place))
         if place in self.again or place in self.within:
             return False
         return status in ("succeeded", "skipped") or (status == "failed" and step.optional)
@@ -186,6 +186,11 @@ class Renewal:
                     fresh, left=node.left, succeeded=node.succeeded, failed=node.failed, skipped=node.skipped
                 )
             run.nodes[place] = fresh
+
+
+def _end_of(node: Node) -> str:
+    """How a step ended for those who need it."""
+    return "failed" if node.blocked else node.status
 
 
 def _enclosing(place: str) -> list[str]:

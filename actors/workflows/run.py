@@ -10,8 +10,9 @@ import msgspec
 from actors.approval import ApprovalDecided
 from actors.core.kind import Kind
 from actors.core.outputs import Outcome, Replied, Reply, Schedule, Tell, TellRefused
+from actors.limit import Granted
 from actors.workflows import fold, index, moves, places, renewal, state
-from actors.workflows.engine import children, loops, maps, retrying, slots, stopping, undoing, waits, work
+from actors.workflows.engine import children, gates, loops, maps, retrying, slots, stopping, undoing, waits, work
 from actors.workflows.engine.acts import ACTS
 from actors.workflows.engine.ahead import Ahead
 from actors.workflows.engine.turn import Engine, Turn
@@ -48,7 +49,7 @@ from events.workflows import (
 
 MESSAGES: Final = (
     StartRun, CancelRun, PauseRun, UnpauseRun, RetryRun, UndoRun, Continue, Signal, StepDue, RunDue, RunEnded,
-    ApprovalDecided, Outcome, Replied, TellRefused,
+    ApprovalDecided, Outcome, Replied, TellRefused, Granted,
 )  # fmt: skip
 
 SNAPSHOT_EVERY: Final = 1_000
@@ -199,6 +200,16 @@ def _outcome(turn: Turn, outcome: Outcome) -> None:
         work.came_back(turn, outcome)
 
 
+def _replied(turn: Turn, message: Replied) -> None:
+    answer = gates.replied if message.by.startswith(("limit/", "asset/")) else children.replied
+    answer(turn, message)
+
+
+def _refused(turn: Turn, message: TellRefused) -> None:
+    answer = gates.refused if message.by.startswith(("limit/", "asset/")) else children.refused
+    answer(turn, message)
+
+
 def _continue(_turn: Turn, _message: Continue) -> None:
     """Every decision goes on with what was deferred."""
 
@@ -217,6 +228,7 @@ _HANDLERS: Final[Mapping[type[Any], Callable[[Turn, Any], None]]] = {
     RunEnded: children.ended,
     ApprovalDecided: waits.decided,
     Outcome: _outcome,
-    Replied: children.replied,
-    TellRefused: children.refused,
+    Replied: _replied,
+    TellRefused: _refused,
+    Granted: gates.granted,
 }
