@@ -94,6 +94,10 @@ class Keyring(Protocol):
         """Whose key that is, if it is in memory."""
         ...
 
+    def proof(self, state: bytes) -> bytes:
+        """32 bytes that only the same state gives, and that nobody can compute who knows the database alone."""
+        ...
+
     async def fetch(self, needed: KeysNeeded) -> None:
         """Have these keys in memory; subjects without one get one. Raises StoreUnavailable, BadDefinition."""
         ...

@@ -58,6 +58,7 @@ from infra.nats.bus import NatsBus
 from infra.nats.client import Client
 from infra.nats.connection import Connection, connect
 from infra.nats.doorbell import Doorbell, mailed
+from infra.nats.forgetting import forget_spooled
 from infra.nats.ingress import Ingress
 from infra.nats.provision import Retention
 from infra.nats.relay import Relay
@@ -198,7 +199,10 @@ async def running(options: Options) -> AsyncGenerator[Server]:
 
         people = None
         if vault is not None:
-            people = People(vault, vault.eraser(host, projector, models, partial(_ring, bus, ERASED)))
+            eraser = vault.eraser(
+                host, projector, models, partial(_ring, bus, ERASED), partial(forget_spooled, connection)
+            )
+            people = People(vault, eraser)
             await people.eraser.reapply()
             vault.ring.erased.append(lambda erasure: host.personal.erased(erasure.tenant, erasure.streams))
             await _start(stack, vault.ring.start, vault.ring.stop)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -43,13 +43,20 @@ class Vault(msgspec.Struct, frozen=True):
     record: Record
     types: list[str]
 
-    def eraser(self, host: Host, projector: Projector, models: ReadModelStore, announce: Callable[[], None]) -> Eraser:
-        """Who erases subjects here."""
+    def eraser(
+        self,
+        host: Host,
+        projector: Projector,
+        models: ReadModelStore,
+        announce: Callable[[], None],
+        elsewhere: Callable[[], Awaitable[list[str]]],
+    ) -> Eraser:
+        """Who erases subjects here; see `Eraser` for `announce` and `elsewhere`."""
         sealing = host.words.sealing
         assert sealing is not None
         return Eraser(
             host.store, self.keys, self.ring, sealing, host.kinds, projector, models, now=host.now, types=self.types,
-            record=self.record, announce=announce,
+            record=self.record, announce=announce, elsewhere=elsewhere,
         )  # fmt: skip
 
 

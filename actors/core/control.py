@@ -165,7 +165,8 @@ class Control:
             raise NotFound(f"there is no effect {effect}")
         if row.status != "unknown":
             raise Conflict(f"effect {effect} is {row.status}, only an unknown one can be resolved")
-        stored = msgspec.json.decode(outcome or b"{}", type=dict[str, Any])
+        outcome = await self._host.effects.resolved(row, outcome or b"{}")
+        stored = msgspec.json.decode(outcome, type=dict[str, Any])
         told = Outcome(
             row.id, row.kind, msgspec.json.decode(row.data, type=EffectBody).ref, status,
             stored.get("result"), stored.get("error", ""),
@@ -175,7 +176,7 @@ class Control:
             outcome_id(row, row.attempt, status), "Outcome", row.stream, tenant, _encode(told), by, now,
             row.causation, row.correlation,
         )  # fmt: skip
-        change = EffectChange(row.id, status, row.attempt, outcome or b"{}", delivered=True)
+        change = EffectChange(row.id, status, row.attempt, outcome, delivered=True)
         note = EffectResolved(row.id, row.kind, status, by, reason)
         return await self._submit(message, Work, change=change, note=note)
 

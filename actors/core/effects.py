@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -17,7 +17,7 @@ from actors.core.draft import EffectBody
 from actors.core.kind import Attempt, EffectKind
 from actors.core.outputs import Outcome
 from actors.core.sealing import Sealing
-from events.errors import NotOwned, ThespisError, Unavailable
+from events.errors import InvalidData, NotOwned, ThespisError, Unavailable
 from events.ids import keyed
 from events.sealing import is_sealed, unseal
 from events.store import Effect, EffectChange, EventStore
@@ -270,6 +270,28 @@ class Effects:
                 return msgspec.Raw(sealed)
             except KeysNeeded as needed:
                 await self._fetch(needed)
+
+    async def resolved(self, effect: Effect, outcome: bytes) -> bytes:
+        """What a person says became of an effect, with what is personal in the result sealed.
+
+        Raises InvalidData when the result of a type with personal fields is none of that type.
+        """
+        kind = self.kinds.get(effect.kind)
+        plan = plan_of(kind.result) if self.sealing is not None and kind is not None else None
+        if plan is None or kind is None or is_sealed(outcome):
+            return outcome
+        said = msgspec.json.decode(outcome)
+        # Without the names `result` and `error` it is taken for the result itself: nothing may be kept as it came.
+        shaped = isinstance(said, dict) and cast("dict[str, Any]", said).keys() <= {"result", "error"}
+        try:
+            stored = msgspec.convert(said, _Stored) if shaped else _Stored(said)
+            if stored.result is None:
+                return _encode(stored)
+            # Typed and back: what the type does not know may be personal too, and nobody could seal it.
+            stored.result = await self._kept(effect, msgspec.convert(stored.result, kind.result))
+        except (msgspec.MsgspecError, InvalidData) as error:
+            raise InvalidData(f"the outcome of effect {effect.id} is no {kind.result.__name__}: {error}") from error
+        return _encode(stored)
 
     async def _fetch(self, needed: KeysNeeded) -> None:
         assert self.sealing is not None

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Coroutine, Iterable
-from hashlib import sha256
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from actors.core.cell import Cell
 from actors.core.fold import snapshot_bytes
 from actors.core.kind import encode_state
+from actors.core.sealing import proof
 from events.errors import ThespisError
 from events.store import MailKey, Snapshot, StateHash
 from events.system import ActorParked, ActorResumed
@@ -67,7 +67,7 @@ class Memory:
         content = snapshot_bytes(state, cell.parked, cell.withheld, cell.skip)
         if not cell.kind.personal:  # its history is the only place where what is personal is kept
             self._snapshots.append(Snapshot(cell.tenant, cell.address, cell.version, fold, content))
-        self._hashes.append(StateHash(cell.tenant, cell.address, cell.version, sha256(state).digest(), fold))
+        self._hashes.append(StateHash(cell.tenant, cell.address, cell.version, self._proof(cell, state), fold))
         cell.snapped = cell.hashed = cell.version
 
     async def remember(self, cells: Iterable[Cell]) -> None:
@@ -84,9 +84,12 @@ class Memory:
         if cell.version - cell.snapped >= REMEMBER_AFTER:
             self.snapshot(cell)
             return
-        hashed = sha256(encode_state(cell.state)).digest()
+        hashed = self._proof(cell, encode_state(cell.state))
         self._hashes.append(StateHash(cell.tenant, cell.address, cell.version, hashed, cell.kind.fold_id))
         cell.hashed = cell.version
+
+    def _proof(self, cell: Cell, state: bytes) -> bytes:
+        return proof(self._host.words.sealing, cell.kind, state)
 
     def unlearn(self, tenant: str, streams: Collection[str]) -> None:
         """Do not write down what these actors were: somebody was erased."""

@@ -105,8 +105,10 @@ class Router:
                 except Unavailable:
                     raise
                 except Exception as error:
-                    log.error("%s cannot route %s at %d", self.stream, fact.type, fact.position, exc_info=error)
-                    reason = f"{type(error).__name__}: {error}"
+                    personal = is_sealed(fact.data)  # then the error may quote what is sealed
+                    shown = None if personal else error
+                    log.error("%s cannot route %s at %d", self.stream, fact.type, fact.position, exc_info=shown)
+                    reason = type(error).__name__ if personal else f"{type(error).__name__}: {error}"
                     dead.append(DeadLettered(fact.id, fact.type, self.stream, reason))
             for ordinal, mail in enumerate(mails):
                 mail.ordinal = ordinal

@@ -9,6 +9,7 @@ from actors.core.cell import Cell, Work
 from actors.core.draft import Draft, answer_of
 from events.envelope import Answer
 from events.errors import Conflict, KeyExpired, KeyReused, NotOwned, OutcomeUnknown, ThespisError, Unavailable
+from events.sealing import is_sealed
 from events.store import EXPIRED, Append, Appended, Effect, MailKey, Status, Timer, Verdict
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ class Verdicts:
             elif first is not None:
                 self._host.personal.again(work, cell, first)
             else:
-                work.done(KeyReused(f"message {work.message.id} to {cell.address} came before with another body"))
+                work.done(_reused(cell, work))
         if work.mail is not None:
             self._discard_mail(cell, work.mail)
 
@@ -183,3 +184,16 @@ class Verdicts:
         cell.busy = False
         if cell.queue:
             self._host.run_queue.make_ready(cell)
+
+
+def _reused(cell: Cell, work: Work) -> KeyReused:
+    message = work.message
+    text = f"message {message.id} to {cell.address} came before with another body"
+    if not is_sealed(message.body):
+        return KeyReused(text)
+    # Bodies with personal fields are compared as they are kept: sealed, each with its subject's key of the time.
+    return KeyReused(
+        f"{text}, or its subject was erased since",
+        hint="what was handled then stays handled; after an erasure its personal data are gone and cannot be compared: "
+        "to do it once more, send it under another key",
+    )

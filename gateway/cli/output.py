@@ -57,7 +57,17 @@ def cell(value: Any) -> str:
         case int() | float():
             return str(value)
         case _:
-            return printable(_encode(value).decode())
+            return printable(_encode(_readable(value)).decode())
+
+
+def _readable(value: Any) -> Any:
+    """The same with a word in the place of each personal field that is sealed or erased."""
+    if isinstance(value, dict):
+        tree = cast("dict[str, Any]", value)
+        if len(tree) == 1 and (mark := next(iter(tree))) in ("$sealed", "$erased"):
+            return mark[1:]
+        return {name: _readable(part) for name, part in tree.items()}
+    return [_readable(part) for part in cast("list[Any]", value)] if isinstance(value, list) else value
 
 
 def emit(value: Any, output: str) -> None:
@@ -96,7 +106,7 @@ def fields(item: Mapping[str, Any], output: str) -> None:
     for name, value in item.items():
         text = cell(value)
         if isinstance(value, dict | list) and len(text) > 60:
-            text = msgspec.json.format(_encode(value), indent=2).decode()
+            text = msgspec.json.format(_encode(_readable(value)), indent=2).decode()
             text = text.replace("\n", "\n" + " " * (width + 2))
         _write(f"{click.style(printable(name).ljust(width), bold=True)}  {text}")
 

@@ -12,8 +12,9 @@ from typing import Final
 import msgspec
 
 from actors import Kind
-from actors.core.fold import Folded, begin, state_hash
-from actors.core.sealing import Sealing, refolded
+from actors.core.fold import Folded, begin
+from actors.core.kind import encode_state
+from actors.core.sealing import Sealing, proof, refolded
 from events.address import DEFAULT_TENANT, FOREIGN, split
 from events.chain import GENESIS, link
 from events.envelope import Event
@@ -177,7 +178,7 @@ async def _unequal(
         try:
             await refolded(sealing, kind, folded, [event])
             known = remembered.get(version)
-            found = state_hash(folded.state) if known else b""
+            found = proof(sealing, kind, encode_state(folded.state)) if known else b""
         except Exception as error:
             said = error.message if isinstance(error, ThespisError) else f"{type(error).__name__}: {error}"
             return Divergence("", "", version, "fold", event.type, said, kind.fold_id)

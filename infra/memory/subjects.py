@@ -106,6 +106,9 @@ class MemoryKeys:
         self._tables.state_hashes[place] = {v: StateHash(tenant, stream, v, hash, fold) for v, hash, fold in hashes}
         return int(self._tables.snapshots.pop(place, None) is not None)
 
+    async def forget_rows(self, projections: Sequence[str]) -> None:
+        """See `KeyStore.forget_rows`: what is noted here ends with the process."""
+
     async def finish(self, number: int, receipt: bytes) -> None:
         """See `KeyStore.finish`."""
         self.receipts.setdefault(number, receipt)

@@ -11,7 +11,11 @@ _REWRITTEN: Final = (
     "thespis.subject_keys",
     "thespis.snapshots",
     "thespis.state_hashes",
+    "thespis.projection_builds",
     "thespis.projection_parked",
+    "thespis.projection_held",
+    "thespis.projection_decisions",
+    "thespis.projection_switches",
     "pg_catalog.pg_statistic",
 )
 """Tables whose dead rows may hold what was erased: values of dropped columns, wrapped keys, states."""

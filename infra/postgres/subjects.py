@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from itertools import starmap
 from typing import Any, Final
 
+from infra.postgres import archived
+from infra.postgres.archive_block import DATA
 from infra.postgres.connection import Connection, Links
 from infra.postgres.scrubbing import scrub
 from infra.vault.keys import Count, Erasure, KeyRow
@@ -48,6 +50,14 @@ _COUNTS: Final = (
     _COUNT.format(table="timers", data="r.data"),
     _COUNT.format(table="effects", data="(r.data || coalesce(r.outcome, ''))"),
 )
+_BLANK: Final = (
+    "update thespis.projection_decisions set key = '', reason = '' where projection = any($1::text[])",
+    "update thespis.projection_builds set note = '' where projection = any($1::text[]) and note <> ''",
+    """update thespis.projection_switches
+          set comparison = convert_to(
+                (convert_from(comparison, 'UTF8')::jsonb || '{"examples": [], "parks": []}')::text, 'UTF8')
+        where projection = any($1::text[])""",
+)
 _NOTE = """
 insert into thespis.erasures (id, tenant, keys, by, reason, at) values ($1, $2, $3, $4, $5, $6)
     on conflict (id) do nothing"""
@@ -56,6 +66,9 @@ _ERASURES = f"""
 select e.number, e.id, e.tenant, e.keys, e.by, e.reason, e.at, e.receipt is not null,
        array({_STREAMS.format(keys="e.keys", columns="stream")} order by stream)
   from thespis.erasures e where {{where}} order by e.number"""
+_LAST: Final = 2**31 - 1
+_AT_A_TIME: Final = 2_000
+"""Archived events in memory."""
 _FINISH = "update thespis.erasures set receipt = $2 where number = $1 and receipt is null"
 
 
@@ -108,10 +121,14 @@ class PostgresKeys:
         return [row[0] for row in rows]
 
     async def count(self, tenant: str, keys: Sequence[str], streams: Sequence[str]) -> Count:
-        """See `KeyStore.count`. Reads the rows of these streams."""
+        """See `KeyStore.count`. Reads the rows of these streams, those in the archive too."""
 
         async def work(connection: Connection) -> list[int]:
-            return [await connection.fetchval(sql, tenant, list(streams), list(keys)) for sql in _COUNTS]
+            found = [await connection.fetchval(sql, tenant, list(streams), list(keys)) for sql in _COUNTS]
+            words = [key.encode() for key in keys]
+            for stream in streams:
+                found[0] += await _archived(connection, tenant, stream, words)
+            return found
 
         return Count(*await self._links.run(work))
 
@@ -156,6 +173,16 @@ class PostgresKeys:
 
         return await self._links.run(work)
 
+    async def forget_rows(self, projections: Sequence[str]) -> None:
+        """See `KeyStore.forget_rows`."""
+
+        async def work(connection: Connection) -> None:
+            async with connection.transaction():
+                for sql in _BLANK:
+                    await connection.execute(sql, list(projections))
+
+        await self._links.run(work)
+
     async def finish(self, number: int, receipt: bytes) -> None:
         """See `KeyStore.finish`."""
         await self._links.run(lambda c: c.execute(_FINISH, number, receipt))
@@ -169,3 +196,13 @@ class PostgresKeys:
     async def scrub(self) -> list[str]:
         """See `KeyStore.scrub`."""
         return await self._links.run(scrub)
+
+
+async def _archived(connection: Connection, tenant: str, stream: str, words: Sequence[bytes]) -> int:
+    """How many archived events of a stream hold one of the words. What was moved just now may count twice."""
+    positions = sorted((await archived.versions(connection, tenant, stream, 0, _LAST)).values())
+    count = 0
+    for n in range(0, len(positions), _AT_A_TIME):
+        rows = await archived.at(connection, positions[n : n + _AT_A_TIME])
+        count += sum(any(word in row[DATA] for word in words) for row in rows)
+    return count

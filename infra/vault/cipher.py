@@ -47,6 +47,11 @@ def fingerprint(key: bytes) -> str:
     return blake2b(b"fingerprint", key=key, digest_size=8).hexdigest()
 
 
+def proof(key: bytes, state: bytes) -> bytes:
+    """A keyed hash of what may hold personal data: it confirms no guess to who has no key."""
+    return blake2b(state, key=blake2b(b"thespis state hash", key=key).digest(), digest_size=32).digest()
+
+
 def _derived(key: bytes) -> tuple[bytes, bytes]:
     both = blake2b(b"thespis subject key", key=key, digest_size=64).digest()
     return both[:32], both[32:]

@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import msgspec
 
-from actors.core.fold import begin, state_hash
-from actors.core.kind import Kind
-from actors.core.sealing import Sealing, refolded
+from actors.core.fold import begin
+from actors.core.kind import Kind, encode_state
+from actors.core.sealing import Sealing, proof, refolded
 from events import chain
 from events.address import partition_of, split
 from events.errors import Conflict, NotFound, ThespisError
@@ -39,7 +39,8 @@ CATCH_UP = 600.0
 
 
 class Eraser:
-    """Erases subjects. `announce` lets other hosts look at once; `shared` says that there may be other hosts."""
+    """Erases subjects. `announce` lets other hosts look at once; `elsewhere` removes what others keep beside the
+    log, and returns in words what it could not; `shared` says that there may be other hosts."""
 
     def __init__(
         self,
@@ -55,6 +56,7 @@ class Eraser:
         types: Sequence[str],
         record: Record | None = None,
         announce: Callable[[], None] = lambda: None,
+        elsewhere: Callable[[], Awaitable[list[str]]] | None = None,
         shared: bool = True,
     ) -> None:
         self._store = store
@@ -68,6 +70,7 @@ class Eraser:
         self._types = frozenset(types)
         self._record = record
         self._announce = announce
+        self._elsewhere = elsewhere
         self._shared = shared
         self._tasks: dict[str, asyncio.Task[SubjectErased]] = {}
 
@@ -151,6 +154,9 @@ class Eraser:
             snapshots += await self._keys.rebase(erasure.tenant, stream, hashes)
             states += len(hashes)
         projections = await self._fold_anew(erasure)
+        await self._keys.forget_rows(projections)
+        if self._elsewhere is not None:
+            left += await self._elsewhere()
         left += await self._keys.scrub()
         receipt = SubjectErased(
             erasure.id, erasure.keys, erasure.by, erasure.reason, erasure.at, streams, count.events, count.messages,
@@ -186,7 +192,8 @@ class Eraser:
                     left.append(f"{stream} version {version} cannot be folded: {type(error).__name__}")
                     return found
                 if version in known:
-                    found.append((version, state_hash(folded.state), kind.fold_id))
+                    hashed = proof(self._sealing, kind, encode_state(folded.state))
+                    found.append((version, hashed, kind.fold_id))
             if len(events) < PAGE:
                 break
         return found
@@ -200,17 +207,18 @@ class Eraser:
         ]
         reason = f"erasure {erasure.id}"
         for name in names:
-            old = max((build.number for build in await self._models.builds(name)), default=0)
+            old = live = max((build.number for build in await self._models.builds(name)), default=0)
             while True:
                 build = await self._projector.rebuild(name)
                 # One that was under way may have read what is gone now; it is only followed by another one.
                 with contextlib.suppress(Conflict):
                     await self._projector.switch(name, build.number, erasure.by, reason, CATCH_UP)
                 builds = await self._models.builds(name)
-                if any(build.state == "live" and build.number > old for build in builds):
+                live = max((build.number for build in builds if build.state == "live"), default=0)
+                if live > old:
                     break
             for build in builds:
-                if build.state != "live" and build.number <= old:
+                if build.number < live:
                     await self._projector.drop(name, build.number)
         return names
 

@@ -136,6 +136,10 @@ class Ring:
         found = self._keys.get(key)
         return found[2] if found is not None else None
 
+    def proof(self, state: bytes) -> bytes:
+        """See `Keyring.proof`: keyed by the master key."""
+        return cipher.proof(self._master(), state)
+
     async def fetch(self, needed: KeysNeeded) -> None:
         """See `Keyring.fetch`. What many want at once is fetched together."""
         self._missing.subjects |= needed.subjects

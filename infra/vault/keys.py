@@ -91,6 +91,12 @@ class KeyStore(Protocol):
         """
         ...
 
+    async def forget_rows(self, projections: Sequence[str]) -> None:
+        """Blank what was noted about these projections in the words of their rows: keys that people decided about and
+        why, keys that a switch was to park, why a build was set aside.
+        """
+        ...
+
     async def finish(self, number: int, receipt: bytes) -> None:
         """The erasure is complete."""
         ...

@@ -312,8 +312,10 @@ class Runner:
         stored = await self._store.commit(self.build, commit)
         name, poisoned = self.projection.name, commit.poisoned
         for poison in poisoned[:LOUD] if stored is not None else ():
-            where = (name, poison.position, poison.key, poison.error)
-            log.error("projection %s: event %d cannot be folded, key %s is parked: %s", *where)
+            # Its key and what the error quotes may be personal, and a log file is out of reach of an erasure.
+            where = (name, poison.position, poison.error.partition(":")[0], name)
+            log.error("projection %s: event %d cannot be folded (%s), its key is parked, see "
+                      "`thespis projections parked %s`", *where)  # fmt: skip
         if stored is not None and len(poisoned) > LOUD:
             log.error("projection %s: %d more keys are parked", name, len(poisoned) - LOUD)
         return stored

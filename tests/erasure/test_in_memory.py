@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Any
 
 import msgspec
 import pytest
 
-from actors import Reply, testing
+from actors import EffectKind, Plugin, Reply, testing
 from events import Erased
-from events.errors import NotFound
+from events.errors import InvalidData, KeyReused, NotFound
+from gateway.cli.verifying import verify
 from infra.memory.system import System, run_system
 from tests.erasure.workspace import people
 from tests.erasure.workspace.people import Greet, Line, Look, Register, Registered, Seen, book, plugin
@@ -171,3 +173,62 @@ def test_the_testing_kit_needs_no_keys() -> None:
     testing.given(book, Registered("p1", "a@b")).when(Look("p1")).then(Reply(Seen("p1", "a@b")))
     testing.given(book, Registered("p1", Erased())).when(Look("p1")).then(Reply(Seen("p1", Erased())))
     testing.given(book).when(Greet("p1", Erased())).then(people.Greeted("p1", Erased()))
+
+
+def test_a_repetition_after_an_erasure_is_told_what_may_be_the_matter() -> None:
+    async def script(system: System) -> None:
+        await system.ask("book/b", Register("p1", PLANTED), key="k")
+        await system.erase("p1")
+        head = await system.store.head()
+        with pytest.raises(KeyReused, match="or its subject was erased since") as caught:
+            await system.ask("book/b", Register("p1", PLANTED), key="k")
+        assert "under another key" in (caught.value.hint or "")
+        assert await system.store.head() == head
+        assert (await system.state("book/b"))["people"] == {"p1": {"$erased": True}}
+
+    run_system(plugin, script)
+
+
+def test_a_remembered_hash_confirms_no_guess() -> None:
+    async def script(system: System) -> None:
+        await planted(system)
+        await system.ask("book/b", Register("p2", "eve@example.org"))
+        await system.advance(10)
+        before = await system.store.state_hashes("default", "book/b")
+        state = (await system.hosts[0].view("default", "book/b", before[-1].version)).state
+        assert sha256(msgspec.json.encode(state, order="sorted")).digest() != before[-1].hash
+        await system.erase("p1")
+        after = await system.store.state_hashes("default", "book/b")
+        assert [one.version for one in after] == [one.version for one in before]
+        assert {one.hash for one in after}.isdisjoint(one.hash for one in before)
+        sealing = system.hosts[0].words.sealing
+        verified = await verify(system.store, system.hosts[0].kinds, stream="book/b", sealing=sealing)
+        assert verified.well
+        assert verified.hashes == len(after) > 0
+
+    run_system(plugin, script)
+
+
+@pytest.mark.parametrize("plain", [{"result": {"who": "p1", "address": PLANTED}}, {"who": "p1", "address": PLANTED}])
+def test_what_a_person_says_became_of_an_effect_is_sealed(plain: dict[str, Any]) -> None:
+    async def lost(_letter: people.Letter, _attempt: Any) -> people.Sent:
+        raise ConnectionError
+
+    letter = EffectKind("letter", request=people.Letter, result=people.Sent, perform=lost, effect_class="irreversible")
+
+    async def script(system: System) -> None:
+        await system.ask("book/b", Register("p1", PLANTED))
+        await system.settle()
+        [effect] = [e for e in system.store._tables.effects.values() if e.status == "unknown"]
+        host = system.hosts[0]
+        with pytest.raises(InvalidData, match="is no Sent"):
+            await host.resolve("default", effect.id, "succeeded", b'{"who":7}', "user:ada", "asked the post")
+        said = msgspec.json.encode(plain)
+        await host.resolve("default", effect.id, "succeeded", said, "user:ada", "asked the post")
+        settled = await system.store.effect(effect.id)
+        assert settled is not None
+        assert settled.status == "succeeded"
+        assert b"$sealed" in (settled.outcome or b"")
+        assert PLANTED.encode() not in kept(system)
+
+    run_system(Plugin(kinds=plugin.kinds, effects=[letter], events=plugin.events), script)

@@ -8,10 +8,12 @@ import pytest
 
 from infra.memory.store import MemoryStore
 from infra.memory.subjects import MemoryKeys
+from infra.postgres import open_store
 from infra.postgres.connection import Links
 from infra.postgres.migrate import migrate
 from infra.postgres.subjects import PostgresKeys
 from infra.vault.keys import Erasure, KeyRow, KeyStore
+from tests.contract.store_harness import event, put, write
 
 
 @pytest.fixture(params=["memory", "postgres"])
@@ -93,3 +95,15 @@ async def test_which_master_keys_there_are(keys: KeyStore) -> None:
     assert await keys.masters() == set()
     await keys.ensure([row("a", "p1")], [])
     assert await keys.masters() == {"master"}
+
+
+async def test_archived_events_count_too(postgres_url: str) -> None:
+    await migrate(postgres_url)
+    key = "0123456789abcdef" * 2
+    sealed = b'{"email":{"$sealed":{"v":1,"key":"%s","box":"AA=="}}}' % key.encode()
+    links = Links(postgres_url, "subjects", 2, 30.0)
+    async with open_store(postgres_url, migrated=True) as store:
+        await put(store, write("book/1", 0, [event(sealed), event(b"{}"), event(sealed), event(sealed)]))
+        assert await store.archive(3, fewest=1) == 3
+        assert (await PostgresKeys(links).count("default", [key], ["book/1"])).events == 3
+    await links.close()

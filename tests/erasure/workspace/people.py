@@ -117,6 +117,7 @@ async def send(letter: Letter, attempt: Any) -> Sent:
 book = Kind(
     "book", state=Book, decide=decide, evolve=evolve, messages=[Register, Look, Greet], events=[Registered, Greeted],
     query=lambda state, _question: Seen("", next(iter(state.people.values()), None)), questions=[Look],
+    snapshot_every=2,
 )  # fmt: skip
 diary = Kind(
     "diary", state=Book, decide=ask, evolve=evolve, messages=[Greet, Replied], events=[Greeted],
