@@ -245,7 +245,9 @@ def _end(rows: Rows, event: Event, step: str, at: int, status: str, e: Any, **ch
 
 
 def _succeeded(rows: Rows, event: Event, e: ev.StepSucceeded) -> None:
-    _end(rows, event, e.step, e.at, "succeeded", e, cached=text(e.cached) or None, **_error(e.recovered))
+    blocked = f"its check {e.blocked!r} failed: nothing is made from it" if e.blocked else ""
+    facts = {"cached": text(e.cached) or None, "reason": text(blocked) or None}
+    _end(rows, event, e.step, e.at, "succeeded", e, **facts, **_error(e.recovered))
 
 
 def _failed(rows: Rows, event: Event, e: ev.StepFailed) -> None:
