@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.cli.output import printable, when
@@ -106,13 +105,8 @@ def _shown(steps: Mapping[str, Mapping[str, Any]]) -> list[str]:
     going = [name for name, step in steps.items() if step["status"] not in ENDED][:ROWS]
     ended = sorted((n for n, s in steps.items() if s["status"] in ENDED), key=lambda n: -(steps[n]["ended"] or 0))
     chosen = {*going, *ended[: ROWS - len(going)]}
-    return sorted(chosen, key=lambda name: steps[name]["began"])
+    return sorted(chosen, key=lambda name: (steps[name]["began"], name))
 
 
 def _style(status: str) -> str:
     return SIGNS.get(status, ("", ""))[1]
-
-
-def clock(microseconds: int) -> str:
-    """A time of day, UTC."""
-    return datetime.fromtimestamp(microseconds / 1e6, UTC).strftime("%H:%M:%S")
