@@ -28,7 +28,8 @@ def problems(run: Run) -> list[str]:
     if run.deferred:
         return found
     for place, node in run.nodes.items():
-        if node.status in ("open", "cancelling") and not _goes_on(run, index, place):
+        over = run.closing and _is_part(run, place)  # it may be undoing what its items did
+        if node.status in ("open", "cancelling") and not over and not _goes_on(run, index, place):
             found.append(f"{place} is {node.status} and nothing of it is under way")
     for place, scope in run.scopes.items():
         if scope.kind != "root" and node_at(run, _opener(place)).status in ENDED:

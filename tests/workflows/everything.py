@@ -65,10 +65,12 @@ def everything() -> Graph:
     items = GroupAction(graph(task("one", input="${ x }"), task("two", "one", input="${ steps.one.output + 1 }"),
                               output="${ steps.two.output }"))  # fmt: skip
     return graph(
-        task("pure", input=n, effect="pure"), task("idempotent", "pure", input="${ steps.pure.output }", effect="idempotent"),
+        task("pure", input=n, effect="pure"),
+        task("idempotent", "pure", input="${ steps.pure.output }", effect="idempotent"),
         task("once", "pure", input="${ steps.pure.output }", effect="irreversible"),
         task("flaky", "once", task="flaky@1", input=5),
-        Step("switch", SwitchAction((Case(("left",), "${ steps.once.output > 100 }"), Case(("right",)))), needs=("once",)),
+        Step("switch", SwitchAction((Case(("left",), "${ steps.once.output > 100 }"), Case(("right",)))),
+             needs=("once",)),
         task("left", "switch"), task("right", "switch", effect="irreversible", input=3),
         task("join", "left", "right", trigger="one_success", input=4),
         Step("items", items, each=Each(("${ [1, 2, 3, 4] }",), name="x", concurrency=2, key="${ 'k' + string(x) }"),
@@ -86,9 +88,10 @@ def everything() -> Graph:
         Step("bad", WorkflowAction("bad", {}), catch=graph(task("after", input="${ error.message }"))),
         Step("aside", WorkflowAction("good", {"n": 50}, mode="detach")),
         Step("all", ValueAction("${ [steps.join.output, steps.items.output, steps.some.output, steps.loop.output, "
-                                "steps.race.output, steps.caught.output, steps.child.output, steps.approval.output.by] }"),
-             needs=("join", "items", "some", "loop", "race", "caught", "child", "approval", "bad", "flaky", "idempotent"),
-             ),
+                                "steps.race.output, steps.caught.output, steps.child.output, "
+                                "steps.approval.output.by] }"),
+             needs=("join", "items", "some", "loop", "race", "caught", "child", "approval", "bad", "flaky",
+                    "idempotent")),
         output="${ steps.all.output }",
     )  # fmt: skip
 

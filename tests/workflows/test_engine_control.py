@@ -155,8 +155,8 @@ def test_a_retried_run_keeps_what_succeeded_wherever_it_stands() -> None:
         bad = False
         await system.ask("run/1", RetryRun("me"))
 
-    item = group("g", do("one"), do("two", "one", input="${ item }"), do("three", "two"), each=Each((["a", "bad", "c"],)),
-                 policy="wait_all")  # fmt: skip
+    item = group("g", do("one"), do("two", "one", input="${ item }"), do("three", "two"), policy="wait_all",
+                 each=Each((["a", "bad", "c"],)))  # fmt: skip
     loop = group("l", do("x"), do("y", "x", input="${ iteration.index == 1 ? 'bad' : '' }"), loop=Loop(3))
     ran = run(do("a"), group("outer", item, loop, policy="wait_all", needs=("a",)), do("end", "outer"), answer=answer,
               script=script, policy="wait_all")  # fmt: skip

@@ -267,7 +267,8 @@ def test_an_expression_without_a_value_fails_the_step_wherever_it_stands() -> No
     bad = "${ inputs.nothing.here }"
     for step in (
         do("a", input=bad), value("a", bad), do("a", when=bad), do("a", when="${ 1 }"), do("a", each=Each((bad,))),
-        do("a", each=Each(("${ 3 }",))), do("a", each=Each(([1, 2],), key=bad)), do("a", each=Each(([1, 2],), key="${ 1 }")),
+        do("a", each=Each(("${ 3 }",))), do("a", each=Each(([1, 2],), key=bad)),
+        do("a", each=Each(([1, 2],), key="${ 1 }")),
         do("a", each=Each(([1], [1, 2]), combine="zip")), do("a", each=Each(([1],)), input=bad),
         do("a", loop=Loop(3, while_=bad)), do("a", loop=Loop(3, until=bad)), do("a", loop=Loop(3, until="${ 1 }")),
         do("a", each=Each(([1],)), loop=Loop(3, while_=bad)),

@@ -20,7 +20,8 @@ def each(over: Any, **said: Any) -> Each:
 
 
 def test_a_map_gives_its_results_in_order() -> None:
-    ran = run(value("l", [3, 1, 2]), do("m", "l", input="${ x * 10 + index }", each=each("${ steps.l.output }", name="x")),
+    step = do("m", "l", input="${ x * 10 + index }", each=each("${ steps.l.output }", name="x"))
+    ran = run(value("l", [3, 1, 2]), step,
               answer=lambda c: float(c.input), output="${ steps.m.output }")  # fmt: skip
     assert ran.outputs == [30, 11, 22]
 
@@ -82,7 +83,8 @@ def test_maps_groups_and_loops_nest_in_each_other() -> None:
     inner = do("i", input="${ o * 10 + n }", each=each("${ [1, 2] }", name="n"))
     again = group("again", do("t", input="${ iteration.index + o }"), loop=Loop(3, until="${ output >= o + 2 }"),
                   needs=("i",), output="${ steps.t.output }")  # fmt: skip
-    ran = run(group("m", inner, again, each=each([1, 2], name="o"), output="${ steps.i.output + [steps.again.output] }"),
+    output = "${ steps.i.output + [steps.again.output] }"
+    ran = run(group("m", inner, again, each=each([1, 2], name="o"), output=output),
               answer=lambda _c: 1.0, output="${ steps.m.output }")  # fmt: skip
     assert ran.outputs == [[11, 12, 3], [21, 22, 4]]
     looped = group("l", do("m", input="${ item + iteration.index }", each=each([0, 10])), loop=Loop(2),

@@ -63,7 +63,7 @@ def expected(steps: list[Step], fates: dict[str, tuple[bool, int, float]]) -> di
 
 
 @settings(
-    max_examples=150,
+    max_examples=80,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

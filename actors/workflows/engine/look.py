@@ -117,7 +117,8 @@ def _variable(turn: Turn, place: str, reference: Reference) -> Any:
             if name == "key":
                 return held.keys[number] if held.keys else str(first + number)
         elif name == "iteration":
-            last = node_at(turn.run, f"{owner}#{number - 1}").output if number else None
+            # Before the first iteration there is nothing, and `has(iteration.last.x)` says so.
+            last: Any = node_at(turn.run, f"{owner}#{number - 1}").output if number else {}
             return walk({"index": number, "last": last}, path)
     if part is not None and (captured := captured_as(reference)) in part.captured:
         return part.captured[captured]
