@@ -33,11 +33,12 @@ from infra.cel import Cel
 from infra.memory.system import System, run_system
 from tests.workflows.engine_world import Tasks, graph, task
 
-HOUR = 3_600
+MINUTE = 60.0
+MINUTELY = Recurrence("* * * * *")
 HOURLY = Recurrence("0 * * * *")
 
 
-def world(seconds: float = 60.0) -> Plugin:
+def world(seconds: float = 1.0) -> Plugin:
     """Runs that take that long."""
     return workflow_plugin(Cel(), Tasks(lambda _call: seconds).plugin().effects)
 
@@ -50,21 +51,25 @@ def published(recurrence: Recurrence | None, **said: Any) -> PublishWorkflow:
 
 
 async def story(system: System) -> list[tuple[Any, ...]]:
-    """What the schedule recorded, in short: hours since the start."""
+    """What the schedule recorded, in short: minutes since the start."""
     found: list[tuple[Any, ...]] = []
     for event in await system.events():
         if event.stream == "schedule/digest":
             said = msgspec.json.decode(event.data)
             match event.type:
                 case "ScheduleFired":
-                    found.append(("fired", hours(said["due"]), said["why"]))
+                    found.append(("fired", minutes(said["due"]), said["why"]))
                 case "ScheduleSkipped":
-                    found.append(("skipped", hours(said["first"]), hours(said["last"]), said["count"], said["why"]))
+                    found.append(("skipped", minutes(said["first"]), minutes(said["last"]), said["count"], said["why"]))
                 case "ScheduleHeld":
-                    found.append(("held", hours(said["due"])))
+                    found.append(("held", minutes(said["due"])))
                 case _:
                     pass
     return found
+
+
+def minutes(time: int) -> float:
+    return (time - START) / 6e7
 
 
 def hours(time: int) -> float:
@@ -73,10 +78,10 @@ def hours(time: int) -> float:
 
 def test_a_run_begins_at_every_time_and_tells_of_its_end() -> None:
     async def script(system: System) -> None:
-        await system.ask("workflow/digest", published(Recurrence("0 * * * *", inputs={})))
-        await system.advance(3.5 * HOUR)
+        await system.ask("workflow/digest", published(MINUTELY))
+        await system.advance(3.5 * MINUTE)
         assert await story(system) == [("fired", 1, "due"), ("fired", 2, "due"), ("fired", 3, "due")]
-        assert (await system.state("run/digest-20260101T020000Z"))["status"] == "succeeded"
+        assert (await system.state("run/digest-20260101T000200Z"))["status"] == "succeeded"
         state = await system.state("schedule/digest")
         assert not state.get("active")
 
@@ -97,26 +102,26 @@ def test_a_run_begins_at_every_time_and_tells_of_its_end() -> None:
 )  # fmt: skip
 def test_a_run_that_is_still_under_way_is_dealt_with_as_told(concurrent: str, expected: list[Any]) -> None:
     async def script(system: System) -> None:
-        await system.ask("workflow/digest", published(Recurrence("0 * * * *", concurrent=concurrent)))
-        await system.advance(4.2 * HOUR)
+        await system.ask("workflow/digest", published(Recurrence("* * * * *", concurrent=concurrent)))
+        await system.advance(4.2 * MINUTE)
         assert await story(system) == expected
         if concurrent == "cancel_other":
-            assert (await system.state("run/digest-20260101T020000Z"))["status"] == "cancelled"
+            assert (await system.state("run/digest-20260101T000200Z"))["status"] == "cancelled"
             fired = [msgspec.json.decode(e.data) for e in await system.events() if e.type == "ScheduleFired"]
-            assert [f.get("replaced", []) for f in fired[:2]] == [[], ["digest-20260101T010000Z"]]
+            assert [f.get("replaced", []) for f in fired[:2]] == [[], ["digest-20260101T000100Z"]]
 
-    run_system(world(2.5 * HOUR), script)
+    run_system(world(2.5 * MINUTE), script)
 
 
 def test_a_pause_skips_what_passes_and_says_so() -> None:
     async def script(system: System) -> None:
-        await system.ask("workflow/digest", published(HOURLY))
-        await system.advance(1.5 * HOUR)
+        await system.ask("workflow/digest", published(MINUTELY))
+        await system.advance(1.5 * MINUTE)
         await system.ask("schedule/digest", PauseSchedule())
         await system.ask("schedule/digest", PauseSchedule())
-        await system.advance(3 * HOUR)
+        await system.advance(3 * MINUTE)
         await system.ask("schedule/digest", ResumeSchedule())
-        await system.advance(1 * HOUR)
+        await system.advance(1 * MINUTE)
         assert await story(system) == [("fired", 1, "due"), ("skipped", 2, 4, 3, "paused"), ("fired", 5, "due")]
 
     run_system(world(), script)
@@ -124,14 +129,14 @@ def test_a_pause_skips_what_passes_and_says_so() -> None:
 
 def test_a_new_version_changes_the_schedule_and_one_without_ends_it() -> None:
     async def script(system: System) -> None:
-        await system.ask("workflow/digest", published(HOURLY))
-        await system.advance(1.5 * HOUR)
-        await system.ask("workflow/digest", published(HOURLY, grace=5.0))
-        await system.advance(1 * HOUR)
-        await system.ask("workflow/digest", published(Recurrence("0 */4 * * *")))
-        await system.advance(4 * HOUR)
+        await system.ask("workflow/digest", published(MINUTELY))
+        await system.advance(1.5 * MINUTE)
+        await system.ask("workflow/digest", published(MINUTELY, grace=5.0))
+        await system.advance(1 * MINUTE)
+        await system.ask("workflow/digest", published(Recurrence("*/4 * * * *")))
+        await system.advance(4 * MINUTE)
         await system.ask("workflow/digest", published(None))
-        await system.advance(20 * HOUR)
+        await system.advance(20 * MINUTE)
         assert [said[1] for said in await story(system)] == [1, 2, 4]
         with pytest.raises(Refused):
             await system.ask("schedule/digest", FireSchedule())
@@ -141,9 +146,9 @@ def test_a_new_version_changes_the_schedule_and_one_without_ends_it() -> None:
 
 def test_a_retired_workflow_is_not_started_any_more() -> None:
     async def script(system: System) -> None:
-        await system.ask("workflow/digest", published(HOURLY))
+        await system.ask("workflow/digest", published(MINUTELY))
         await system.ask("workflow/digest", RetireWorkflow())
-        await system.advance(5 * HOUR)
+        await system.advance(5 * MINUTE)
         assert await story(system) == []
 
     run_system(world(), script)
@@ -152,7 +157,7 @@ def test_a_retired_workflow_is_not_started_any_more() -> None:
 def test_by_hand_it_fires_at_once_and_a_run_that_is_refused_is_recorded() -> None:
     async def script(system: System) -> None:
         schema = {"type": "object", "required": ["folder"]}
-        await system.ask("workflow/digest", published(HOURLY, inputs=schema))
+        await system.ask("workflow/digest", published(MINUTELY, inputs=schema))
         reply = await system.ask("schedule/digest", FireSchedule())
         await system.settle()
         assert [said[2] for said in await story(system)] == ["by hand"]
@@ -165,12 +170,12 @@ def test_by_hand_it_fires_at_once_and_a_run_that_is_refused_is_recorded() -> Non
 
 def test_no_time_is_lost_or_doubled_when_hosts_are_lost() -> None:
     async def script(system: System) -> None:
-        await system.ask("workflow/digest", published(HOURLY))
+        await system.ask("workflow/digest", published(MINUTELY))
         for _ in range(4):
-            await system.advance(1.01 * HOUR)
+            await system.advance(1.01 * MINUTE)
             await system.add_host()
             await system.lose_host(system.hosts[0])
-            await system.advance(0.5 * HOUR)
+            await system.advance(0.5 * MINUTE)
         fired = [said[1] for said in await story(system) if said[0] == "fired"]
         assert fired == [1, 2, 3, 4, 5, 6]
         started = [e.stream for e in await system.events() if e.type == "RunStarted"]
