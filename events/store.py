@@ -146,8 +146,11 @@ class EventStore(Protocol):
         """One row of the ledger."""
         ...
 
-    async def timers(self, partitions: Sequence[int], until: int, limit: int) -> list[Timer]:
-        """Pending timers of the partitions due at or before `until` (µs), earliest first."""
+    async def timers(
+        self, partitions: Sequence[int], until: int, limit: int, after: tuple[int, str, str, str] | None = None
+    ) -> list[Timer]:
+        """Pending timers of the partitions due at or before `until` (µs), by (due, tenant, stream, name), those beyond
+        `after`."""
         ...
 
     async def timers_of(self, tenant: str, stream: str) -> list[Timer]:

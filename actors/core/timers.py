@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 
 from events.errors import ThespisError
 from events.store import EventStore, Timer
 
 HORIZON = 60_000_000
 """How far ahead rows are held in memory, in microseconds."""
+SOON = 10_000_000
+"""The same, while more than a page is overdue."""
 PAGE = 5000
-"""Rows that are read at a time, and more when so many are overdue."""
+"""Rows that are read at a time."""
 
 Fire = Callable[[Timer], None]
 Key = tuple[str, str, str]
@@ -31,7 +33,8 @@ class Timers:
         self._count = 0
         self._partitions: set[int] = set()
         self._until = 0
-        self._page = PAGE
+        self._passed: dict[int, tuple[int, str, str, str]] = {}
+        """Partition → the last of the overdue rows that were read, while there are very many."""
         self._handle: asyncio.TimerHandle | None = None
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -51,12 +54,16 @@ class Timers:
     def acquired(self, partitions: Collection[int]) -> None:
         """Take up the timers of new partitions."""
         self._partitions.update(partitions)
+        for partition in partitions:
+            self._passed.pop(partition, None)
         self._wake.set()
 
     def lost(self, partitions: Collection[int]) -> None:
         """Drop the timers of partitions that others own now."""
         gone = set(partitions)
         self._partitions -= gone
+        for partition in gone:
+            self._passed.pop(partition, None)
         self._held = {k: t for k, t in self._held.items() if t.partition not in gone}
 
     def set(self, timer: Timer) -> None:
@@ -115,21 +122,7 @@ class Timers:
             delay = HORIZON / 2_000_000
             if self._partitions:
                 try:
-                    until = self._now() + HORIZON
-                    timers = await self._store.timers(sorted(self._partitions), until, self._page)
-                    if len(timers) == self._page:
-                        until = timers[-1].due
-                        delay = max(0.2, min(delay, (until - self._now()) / 2_000_000))
-                        if until <= self._now():
-                            # Perhaps of actors that take nothing, as parked ones: others come after them.
-                            self._page *= 2
-                    elif len(timers) < PAGE:
-                        self._page = PAGE
-                    self._until = until
-                    for timer in timers:
-                        if timer.partition in self._partitions:
-                            self._hold(timer)
-                    self._arm()
+                    delay = await self._read()
                 except ThespisError:
                     delay = 0.5
             try:
@@ -138,3 +131,46 @@ class Timers:
             except TimeoutError:
                 pass
             self._wake.clear()
+
+    async def _read(self) -> float:
+        """Hold the near future; returns the seconds until the next look."""
+        now = self._now()
+        partitions = sorted(self._partitions)
+        timers = await self._store.timers(partitions, now + HORIZON, PAGE)
+        self._take(timers)
+        if len(timers) < PAGE:
+            self._passed.clear()
+            self._until = now + HORIZON
+            return HORIZON / 2_000_000
+        if timers[-1].due > now:
+            self._until = timers[-1].due
+            return max(0.2, (timers[-1].due - now) / 2_000_000)
+        # A page of what is overdue, perhaps all of actors that take nothing, as parked ones: others come after them.
+        for partition in partitions:
+            await self._read_on(partition, now)
+        self._until = now + SOON
+        return SOON / 2_000_000
+
+    async def _read_on(self, partition: int, now: int) -> None:
+        """Hold what is due soon in a partition; what was overdue and read before is not read again."""
+        after = self._passed.get(partition)
+        while partition in self._partitions:
+            passed = self._passed.get(partition)
+            timers = await self._store.timers([partition], now + SOON, PAGE, after)
+            if self._passed.get(partition) is not passed:
+                return  # it was lost and taken again meanwhile: the next look begins anew
+            self._take(timers)
+            overdue = [timer for timer in timers if timer.due <= now]
+            if overdue and partition in self._partitions:
+                last = overdue[-1]
+                after = self._passed[partition] = (last.due, last.tenant, last.stream, last.name)
+            if len(timers) < PAGE:
+                return
+            last = timers[-1]
+            after = (last.due, last.tenant, last.stream, last.name)
+
+    def _take(self, timers: Sequence[Timer]) -> None:
+        for timer in timers:
+            if timer.partition in self._partitions:
+                self._hold(timer)
+        self._arm()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from bisect import bisect_right
 from collections.abc import AsyncIterator, Callable, Sequence
 from heapq import merge
 from itertools import islice
@@ -151,11 +152,20 @@ class MemoryStore(Leases, Keeping):
         """One row of the effect ledger."""
         return self._tables.effects.get(id)
 
-    async def timers(self, partitions: Sequence[int], until: int, limit: int) -> list[Timer]:
+    async def timers(
+        self, partitions: Sequence[int], until: int, limit: int, after: tuple[int, str, str, str] | None = None
+    ) -> list[Timer]:
         """Timers that are due."""
         tables = self._tables
-        places = sorted(place for p in partitions for place in islice(tables.timers_due[p], limit) if place[0] <= until)
-        return [tables.timers[tenant, stream][name] for _, tenant, stream, name in places[:limit]]
+        due = [tables.timers_due[p] for p in partitions]
+        starts = [0 if after is None else bisect_right(places, after) for places in due]
+        found = sorted(
+            place
+            for places, start in zip(due, starts, strict=True)
+            for place in places[start : start + limit]
+            if place[0] <= until
+        )
+        return [tables.timers[tenant, stream][name] for _, tenant, stream, name in found[:limit]]
 
     async def timers_of(self, tenant: str, stream: str) -> list[Timer]:
         """Timers of one actor."""

@@ -37,8 +37,12 @@ _ONE_EFFECT = f"select {_EFFECT} from thespis.effects e where e.id = $1"
 _TIMER = "t.tenant, t.stream, t.partition, t.name, t.id, t.due, t.type, t.schema, t.data, t.causation, t.correlation"
 _DUE = f"""
 select {_TIMER} from unnest($1::int[]) p cross join lateral (
-  select * from thespis.timers d where d.partition = p and d.due <= $2 order by d.due limit $3) t
+  select * from thespis.timers d
+   where d.partition = p and d.due <= $2 and d.due >= $4 and (d.due, d.tenant, d.stream, d.name) > ($4, $5, $6, $7)
+   order by d.due, d.tenant, d.stream, d.name limit $3) t
  order by t.due, t.tenant, t.stream, t.name limit $3"""
+FIRST: Final = (-(1 << 63), "", "", "")
+"""Before every timer."""
 _TIMERS_OF = f"select {_TIMER} from thespis.timers t where t.tenant = $1 and t.stream = $2 order by t.name"
 _ANSWERS = """
 select m.id::text, m.digest, m.outcome, m.position, m.version, m.answer
@@ -73,9 +77,15 @@ async def effect(connection: Connection, id: str) -> Effect | None:
     return None if row is None else Effect(*row)
 
 
-async def timers(connection: Connection, partitions: Sequence[int], until: int, limit: int) -> list[Timer]:
+async def timers(
+    connection: Connection,
+    partitions: Sequence[int],
+    until: int,
+    limit: int,
+    after: tuple[int, str, str, str] | None = None,
+) -> list[Timer]:
     """Timers that are due."""
-    rows: Any = await connection.fetch(_DUE, partitions, until, limit)
+    rows: Any = await connection.fetch(_DUE, partitions, until, limit, *(after or FIRST))
     return list(starmap(Timer, rows))
 
 

@@ -202,9 +202,11 @@ class PostgresStore:
         """One row of the effect ledger."""
         return await self._readers.run(lambda c: ledger.effect(c, id))
 
-    async def timers(self, partitions: Sequence[int], until: int, limit: int) -> list[Timer]:
+    async def timers(
+        self, partitions: Sequence[int], until: int, limit: int, after: tuple[int, str, str, str] | None = None
+    ) -> list[Timer]:
         """Timers that are due."""
-        return await self._readers.run(lambda c: ledger.timers(c, partitions, until, limit))
+        return await self._readers.run(lambda c: ledger.timers(c, partitions, until, limit, after))
 
     async def timers_of(self, tenant: str, stream: str) -> list[Timer]:
         """Timers of one actor."""

@@ -108,8 +108,10 @@ class Deaf(MemoryStore):
 class Timeless(MemoryStore):
     """Timers that wait when a host is lost are not found."""
 
-    async def timers(self, partitions: Sequence[int], until: int, limit: int) -> list[Timer]:
-        return [] if until < 1 << 61 else await super().timers(partitions, until, limit)
+    async def timers(
+        self, partitions: Sequence[int], until: int, limit: int, after: tuple[int, str, str, str] | None = None
+    ) -> list[Timer]:
+        return [] if until < 1 << 61 else await super().timers(partitions, until, limit, after)
 
     async def timers_of(self, tenant: str, stream: str) -> list[Timer]:
         return []

@@ -22,7 +22,7 @@ from events.envelope import Message
 from events.ids import random_id
 from gateway.process import quieten_gc
 from infra.postgres import open_store
-from infra.postgres.ledger import _DUE  # pyright: ignore[reportPrivateUsage]
+from infra.postgres.ledger import _DUE, FIRST  # pyright: ignore[reportPrivateUsage]
 from tests.benchmarks.bus_host import BODY, account
 from tests.benchmarks.grow_log import Log
 
@@ -127,7 +127,7 @@ async def wind(database: str, streams: int, pending: int) -> str:
     await connection.execute("analyze thespis.timers")
     await connection.execute("set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off")
     plan = await connection.fetch(
-        f"explain (analyze, costs off) {_DUE}", list(range(64)), wall_clock() + day // 2, 5000
+        f"explain (analyze, costs off) {_DUE}", list(range(64)), wall_clock() + day // 2, 5000, *FIRST
     )
     at = wall_clock() + int(AHEAD * 1e6)
     await connection.execute(_TIMERS, streams, 0, soon, at, 1_000_000 // PER_SECOND)

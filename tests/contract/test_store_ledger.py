@@ -258,9 +258,21 @@ async def test_a_cancelled_timer_is_gone_and_cancelling_nothing_is_fine(store: E
     assert [t.due for t in await store.timers_of(TENANT, "a/1")] == [200]
 
 
+async def test_timers_due_at_the_same_time_are_given_page_by_page(store: EventStore) -> None:
+    await put(store, *(write(f"a/{n}", 0, 1, timers=[timer(name, 100) for name in "xyz"]) for n in range(7)))
+    found: list[tuple[str, str]] = []
+    after = None
+    while page := await store.timers(ALL, 100, 4, after):
+        found += [(t.stream, t.name) for t in page]
+        after = (page[-1].due, page[-1].tenant, page[-1].stream, page[-1].name)
+    assert found == [(f"a/{n}", name) for n in range(7) for name in "xyz"]
+
+
 async def test_timers_are_given_earliest_first_up_to_the_limit(store: EventStore) -> None:
     await put(store, *(write(f"a/{n}", 0, 1, timers=[timer("t", 100 - n)]) for n in range(10)))
     assert [t.due for t in await store.timers(ALL, 1000, 4)] == [91, 92, 93, 94]
+    assert [t.due for t in await store.timers(ALL, 1000, 4, (94, TENANT, "a/6", "t"))] == [95, 96, 97, 98]
+    assert [t.due for t in await store.timers(ALL, 96, 4, (94, TENANT, "a/6", "s"))] == [94, 95, 96]
     mine = partition_of(TENANT, "a/3")
     assert 97 in [t.due for t in await store.timers([mine], 1000, 10)]
     assert await store.timers([], 1000, 4) == []

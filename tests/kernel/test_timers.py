@@ -116,14 +116,15 @@ clock = Kind("clock", state=Clock, decide=decide, evolve=evolve, messages=[Wind,
 
 def test_many_timers_of_a_parked_actor_do_not_keep_others_from_firing() -> None:
     async def script(system: System) -> None:
-        await system.ask("clock/stuck", Wind(PAGE + 1000))
-        await system.hosts[0].park("default", "clock/stuck", "user:ada", "maintenance")
+        for n in range(3):  # so many that they fill pages
+            await system.ask(f"clock/stuck-{n}", Wind(PAGE + 1000))
+            await system.hosts[0].park("default", f"clock/stuck-{n}", "user:ada", "maintenance")
         await system.advance(5)
         await system.ask("clock/fine", Wind(3))
         await system.lose_host(system.hosts[0])
         await system.add_host()
         await system.advance(120)
-        assert (await system.state("clock/stuck"))["rang"] == 0
+        assert [(await system.state(f"clock/stuck-{n}"))["rang"] for n in range(3)] == [0, 0, 0]
         assert (await system.state("clock/fine"))["rang"] == 3
 
     run_system(Plugin(kinds=[clock]), script)
