@@ -103,6 +103,10 @@ BAD = graph(
 )  # fmt: skip
 
 
+LATENCY = 0.01
+"""Seconds, of virtual time, that a call takes on its way there and again on its way back."""
+
+
 class Outside:
     """The world that tasks act upon. It counts what was done under each key, and refuses what it said never came."""
 
@@ -113,7 +117,7 @@ class Outside:
 
     async def perform(self, call: TaskCall, attempt: Attempt) -> Any:
         """One call."""
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(LATENCY)
         if (attempt.effect, attempt.number) in self.refused:
             raise ConnectionError("refused")
         name = call.task.partition("@")[0]
@@ -124,7 +128,7 @@ class Outside:
                 return msgspec.to_builtins(TaskResult(kind="cancelled", message="stopped"))
             await asyncio.sleep(0.25)
         self.done[call.key] += 1
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(LATENCY)
         return msgspec.to_builtins(TaskResult(output=call.input))
 
     async def reconcile(self, call: TaskCall, attempt: Attempt) -> Any:
