@@ -128,6 +128,17 @@ class Routed(msgspec.Struct, frozen=True):
     tells: int
 
 
+class Followed(msgspec.Struct, frozen=True):
+    """In a follower's own stream: all up to and with position `upto` was looked at, and `tells` found who waited.
+
+    `oldest` is the position of the first wait that was open then; 0 when there was none.
+    """
+
+    upto: int
+    oldest: int
+    tells: int
+
+
 class ProjectionSwitched(msgspec.Struct, frozen=True):
     """In a projection's own stream: from `position` on its readers see build `to_build` instead of `from_build`.
 
@@ -158,5 +169,5 @@ KERNEL_EVENTS = [
 ]
 """What may stand in any actor's stream; the kernel folds it, user code never sees it."""
 
-SYSTEM_EVENTS = [*KERNEL_EVENTS, DeadLettered, DeadLetterResolved, Routed, ProjectionSwitched, SubjectErased]
+SYSTEM_EVENTS = [*KERNEL_EVENTS, DeadLettered, DeadLetterResolved, Routed, Followed, ProjectionSwitched, SubjectErased]
 """Every event type that is not the users': no one from outside may publish one."""

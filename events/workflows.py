@@ -137,6 +137,25 @@ class StepWaiting(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a task need not wait for any more: `results` (no earlier one will do), `limits` (it holds their units)."""
 
 
+class EventAwaited(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A step waits for an event of `type` for which `match` holds; `seen` is what else that expression reads."""
+
+    step: str
+    type: str
+    at: int
+    match: str = ""
+    names: list[str] = []
+    """What the maps around the step call their items."""
+    seen: dict[str, Any] = {}
+
+
+class EventWaitOver(msgspec.Struct, frozen=True):
+    """The step waits for its event no longer."""
+
+    step: str
+    at: int
+
+
 class StepRetrying(msgspec.Struct, frozen=True, omit_defaults=True):
     """An attempt failed; the next one begins at `until`."""
 
@@ -295,7 +314,8 @@ class ChildEnded(msgspec.Struct, frozen=True, omit_defaults=True):
 RUN_EVENTS = (
     RunStarted, RunPlanned, RunPaused, RunUnpaused, RunClosing, RunRetried, RunDeferred,
     RunFinished,
-    StepQueued, StepWaiting, StepRetrying, StepSucceeded, StepFailed, StepSkipped, StepCancelling, StepCancelled,
+    StepQueued, StepWaiting, EventAwaited, EventWaitOver,
+    StepRetrying, StepSucceeded, StepFailed, StepSkipped, StepCancelling, StepCancelled,
     StepUnknown, LateResult, BranchTaken, ScopeOpened, ScopeClosing, MapExpanded, LoopStarted,
     ChildEnded,
 )  # fmt: skip

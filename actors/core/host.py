@@ -19,6 +19,7 @@ from actors.core.control import Control
 from actors.core.draft import Vocabulary
 from actors.core.effects import Effects
 from actors.core.fold import Folded
+from actors.core.follower import Follower
 from actors.core.hand import Hand, NoHand
 from actors.core.handover import Handover
 from actors.core.kind import Kind, Plugin
@@ -170,6 +171,7 @@ class Host:
         self.verdicts = Verdicts(self)
         self.control = Control(self)
         self.routers = [Router(self, kind) for kind in self.kinds.values() if kind.subscribes]
+        self.routers += [Follower(self, kind) for kind in self.kinds.values() if kind.follows is not None]
 
     def _sealing(self, plugin: Plugin, keyring: Keyring | None) -> Sealing | None:
         marked = personal_types(plugin)

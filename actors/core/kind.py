@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -17,6 +17,9 @@ from events.envelope import Event, Message
 from events.errors import BadDefinition, InvalidName
 from events.registry import Registry, Type
 from events.system import SYSTEM_EVENTS
+
+if TYPE_CHECKING:
+    from actors.core.follower import Follows
 
 Decide = Callable[[Any, Message], "Sequence[Any] | None"]
 Evolve = Callable[[Any, Any], Any]
@@ -47,8 +50,9 @@ class Kind:
     only reads. `state` is called without arguments for a new actor, unless `initial(address)` makes it. `messages`,
     `events` and `questions` list the types. `subscribes` maps event types of others to a function of (event, envelope)
     that names the address, or addresses, to send the event to as a message. `snapshot_every` is in events, `idle` in
-    seconds until an actor that does nothing leaves memory. `folded_by` are the modules that `evolve` is made of, when it
-    is more than the one it stands in: a snapshot made by other code is not used.
+    seconds until an actor that does nothing leaves memory. `folded_by` are the modules that `evolve` is made of, when
+    it is more than the one it stands in: a snapshot made by other code is not used. `follows` makes
+    what finds the events that actors wait for, see `actors.core.follower`.
 
     Raises BadDefinition when the parts contradict each other.
     """
@@ -70,6 +74,7 @@ class Kind:
         snapshot_every: int = 100,
         idle: float = 60.0,
         folded_by: Sequence[ModuleType] = (),
+        follows: Callable[[], Follows] | None = None,
     ) -> None:
         try:
             split(f"{name}/x")
@@ -87,6 +92,7 @@ class Kind:
         self.snapshot_every = snapshot_every
         self.idle = idle
         self.folded_by = tuple(folded_by)
+        self.follows = follows
         self.events = Registry(events)
         self.messages = Registry(messages)
         self.questions = Registry(questions)

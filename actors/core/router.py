@@ -22,7 +22,7 @@ from events.ids import derived, keyed, random_id
 from events.sealing import is_sealed, move, unseal
 from events.store import Append, Mail, NewEvent, Status
 from events.subjects import KeysNeeded, Place
-from events.system import DeadLettered, Routed
+from events.system import DeadLettered, Followed, Routed
 
 if TYPE_CHECKING:
     from actors.core.host import Host
@@ -151,7 +151,7 @@ class Router:
         return mails
 
     async def _append(
-        self, epoch: int, routed: Routed, mails: list[Mail], dead: list[DeadLettered], last: Event
+        self, epoch: int, routed: Routed | Followed, mails: list[Mail], dead: list[DeadLettered], last: Event
     ) -> None:
         now = self._host.now()
         base = derived(self.stream, random_id(now), now)

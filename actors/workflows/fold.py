@@ -117,6 +117,10 @@ def _cancelled(run: Run, e: ev.StepCancelled) -> None:
     _spend(run, e.usage)
 
 
+def _nothing(_run: Run, _e: Any) -> None:
+    """For those who follow the log."""
+
+
 def _late(run: Run, e: ev.LateResult) -> None:
     _spend(run, e.usage)
 
@@ -188,6 +192,8 @@ _FOLDS: Final[dict[type[Any], Callable[[Run, Any], None]]] = {
     ev.RunFinished: _finished,
     ev.StepQueued: _queued,
     ev.StepWaiting: _waiting,
+    ev.EventAwaited: _nothing,
+    ev.EventWaitOver: _nothing,
     ev.StepRetrying: _retrying,
     ev.StepSucceeded: _succeeded,
     ev.StepFailed: _failed,

@@ -94,11 +94,12 @@ class RetryRun(msgspec.Struct, frozen=True):
 
 
 class Signal(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An event for a step that waits for one."""
+    """An event for a step that waits for one. `steps` are those that waited when it was recorded; empty: any."""
 
     type: str
     data: Any = None
     id: str = ""
+    steps: list[str] = []
 
 
 class StepDue(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -12,6 +12,7 @@ from actors.core.kind import Kind
 from actors.core.outputs import Outcome, Replied, Reply, Schedule, Tell, TellRefused
 from actors.limit import Granted
 from actors.workflows import fold, index, moves, places, renewal, state
+from actors.workflows.awaited import Awaited
 from actors.workflows.engine import children, gates, loops, maps, retrying, slots, stopping, undoing, waits, work
 from actors.workflows.engine.acts import ACTS
 from actors.workflows.engine.ahead import Ahead
@@ -69,6 +70,7 @@ def run_kind(expressions: Expressions) -> Kind:
     return Kind(
         "run", state=Run, decide=decide, evolve=ahead.evolve, messages=MESSAGES, events=RUN_EVENTS,
         snapshot_every=SNAPSHOT_EVERY, folded_by=(fold, moves, renewal, state, places, index),
+        follows=lambda: Awaited(expressions),
     )  # fmt: skip
 
 

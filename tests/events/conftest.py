@@ -2,16 +2,18 @@ from __future__ import annotations
 
 import pytest
 
+from actors.workflows.plugin import workflow_plugin
 from events import Registry
 from events.registry import Type
 from events.system import SYSTEM_EVENTS
 from gateway.examples.ledger.workspace import plugin as ledger
+from infra.cel import Cel
 
 
 @pytest.fixture(scope="session")
 def released() -> list[Type]:
-    """Every event type that is in somebody's log: the kernel's own and those of the built-in examples."""
+    """Every event type that is in somebody's log: the kernel's own, those of workflows and of the built-in examples."""
     types = [*Registry(SYSTEM_EVENTS)]
-    for plugin in (ledger,):
+    for plugin in (workflow_plugin(Cel()), ledger):
         types += [*Registry(plugin.events), *(type for kind in plugin.kinds for type in kind.events)]
     return types

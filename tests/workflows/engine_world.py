@@ -141,7 +141,7 @@ def checked_run(snapshot_every: int = 7) -> Kind:
 
     return Kind(
         "run", state=Run, decide=decide, evolve=plain.evolve, messages=MESSAGES, events=RUN_EVENTS,
-        snapshot_every=snapshot_every,
+        snapshot_every=snapshot_every, follows=plain.follows,
         idle=0.5,
     )  # fmt: skip
 

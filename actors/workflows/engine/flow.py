@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from actors.workflows.engine import blocks, branches, gates, loops, maps, reuse, slots, timeouts, undoing
+from actors.workflows.engine import blocks, branches, gates, loops, maps, reuse, slots, timeouts, undoing, waits
 from actors.workflows.engine.look import look_from
 from actors.workflows.engine.turn import NOTHING, Facts, Stopped, Turn
 from actors.workflows.expressions import ExpressionError
@@ -104,6 +104,7 @@ def conclude(turn: Turn, place: str, result: Any, facts: Facts = NOTHING) -> Non
     An item or an iteration just ends. A step that failed may have a `catch`, any step a `finally`.
     """
     gates.release(turn, place)
+    waits.forget(turn, place)
     if turn.run.part is not None and place == turn.run.part.place:
         undoing.finish(turn, result)
         return

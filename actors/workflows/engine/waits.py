@@ -8,12 +8,14 @@ from typing import Any
 from actors.approval import ApprovalDecided, RequestApproval, approval_of
 from actors.core.outputs import Ask, Cancel, Schedule
 from actors.workflows.engine import flow
-from actors.workflows.engine.look import look_from
+from actors.workflows.engine.look import captured_as, look_from
 from actors.workflows.engine.turn import Turn
 from actors.workflows.expressions import ExpressionError
 from actors.workflows.messages import Signal, StepDue
+from actors.workflows.places import in_plan
 from actors.workflows.plan import ApprovalAction, WaitAction
-from events.workflows import StepError, StepWaiting
+from actors.workflows.values import MISSING
+from events.workflows import EventAwaited, EventWaitOver, StepError, StepWaiting
 
 
 def start(turn: Turn, place: str, action: WaitAction) -> None:
@@ -25,8 +27,29 @@ def start(turn: Turn, place: str, action: WaitAction) -> None:
         due = turn.now + int(_number(turn.render(place, "seconds", action.seconds)) * 1_000_000)
     reason = f"event {action.event}" if action.event else "a time"
     turn.emit(StepWaiting(place, reason, turn.now, due, action.event))
+    if action.event:
+        _look_out(turn, place, action)
     if due is not None:
         turn.out(Schedule(f"wait:{place}", StepDue(place, "wait"), at=due))
+
+
+def _look_out(turn: Turn, place: str, action: WaitAction) -> None:
+    """Tell whoever follows the log what to look for, with all that the expression reads besides the event."""
+    seen: dict[str, Any] = {}
+    if action.match:
+        look = look_from(turn, place)
+        for reference in turn.template(place, "match", "${" + action.match + "}").references:
+            if reference[0] != "event" and (value := look(reference)) is not MISSING:
+                seen[captured_as(reference)] = value
+    names = list(turn.index.names(in_plan(place)))
+    turn.emit(EventAwaited(place, action.event, turn.now, action.match, names, seen))
+
+
+def forget(turn: Turn, place: str) -> None:
+    """A step that waited for an event does so no longer."""
+    node = turn.node(place)
+    if node.status == "waiting" and node.reason.startswith("event "):
+        turn.emit(EventWaitOver(place, turn.now))
 
 
 def over(turn: Turn, place: str) -> None:
@@ -47,7 +70,7 @@ def signalled(turn: Turn, signal: Signal) -> int:
     """An event came: it ends every wait that it matches. Returns how many."""
     count = 0
     for place, node in list(turn.run.nodes.items()):
-        if node.status != "waiting" or node.ref != signal.type:
+        if node.status != "waiting" or node.ref != signal.type or (signal.steps and place not in signal.steps):
             continue
         action = turn.step(place).action
         if not isinstance(action, WaitAction) or action.event != signal.type:
