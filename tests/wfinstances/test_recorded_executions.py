@@ -39,7 +39,7 @@ async def completed(api: Api, published: Published) -> None:
 
 
 async def state(api: Api, name: str, at: int | None = None) -> dict[str, Any]:
-    return (await api.get(path("actors", "workflow", name), {"at": at}))["state"]
+    return (await api.get(path("actors", "execution", name), {"at": at}))["state"]
 
 
 async def schedule(api: Api, name: str, wait: int) -> list[dict[str, Any]]:
@@ -84,7 +84,7 @@ async def test_each_workflow_knows_its_makespan_and_saw_no_task_before_its_time(
 
 async def test_lineage_leads_from_the_end_along_the_critical_path_to_the_submission(published: Published, api: Api):
     for name, recording in published.recordings.items():
-        query = {"stream": f"workflow/{name}", "type": "Completed", "limit": 10}
+        query = {"stream": f"execution/{name}", "type": "Completed", "limit": 10}
         (end,) = (await api.get("/v1/events", query))["events"]
         lineage = await api.get(path("lineage", end["id"]), {"limit": 1000, "wait": end["position"]})
         ups = [node["id"] for node in lineage["up"]]
@@ -100,7 +100,7 @@ async def test_lineage_leads_from_the_end_along_the_critical_path_to_the_submiss
 async def test_the_past_of_a_workflow_is_what_its_events_say(published: Published, api: Api):
     async with open_store(published.database_url, migrated=True) as store:
         for name in published.recordings:
-            events = await store.read_stream("default", f"workflow/{name}")
+            events = await store.read_stream("default", f"execution/{name}")
             for version in sorted({1, 2, len(events) // 3, len(events) // 2, len(events)}):
                 assert await state(api, name, version) == folded(events[:version])
 
@@ -117,7 +117,7 @@ async def test_today_s_code_folds_the_history_into_the_states_that_were(publishe
 async def test_a_replay_goes_through_the_history_task_by_task(published: Published, api: Api):
     name = min(published.recordings, key=lambda name: len(published.recordings[name].tasks))
     place = ["--url", published.host.url, "-o", "jsonl"]
-    lines = await asyncio.to_thread(published.thespis, "replay", f"workflow/{name}", *place)
+    lines = await asyncio.to_thread(published.thespis, "replay", f"execution/{name}", *place)
     steps = [json.loads(line) for line in lines.splitlines()]
     assert steps[-1]["state"] == await state(api, name)
     recorded = published.recordings[name].tasks

@@ -101,17 +101,17 @@ def evolve(state: Workflow, event: Any) -> Workflow:
     return state
 
 
-def _workflow(event: Any, _envelope: Event) -> str:
-    return f"workflow/{event.workflow}"
+def _execution(event: Any, _envelope: Event) -> str:
+    return f"execution/{event.workflow}"
 
 
-workflow = Kind(
-    "workflow",
+execution = Kind(
+    "execution",
     state=Workflow,
     decide=decide,
     evolve=evolve,
     events=[Submitted, Began, Ended, Completed],
-    subscribes={WorkflowSubmitted: _workflow, TaskStarted: _workflow, TaskEnded: _workflow},
+    subscribes={WorkflowSubmitted: _execution, TaskStarted: _execution, TaskEnded: _execution},
 )
 
 SCHEDULE = Table(
@@ -141,4 +141,4 @@ schedule = Projection(
     apply=apply,
 )
 
-plugin = Plugin(kinds=[workflow], events=[WorkflowSubmitted, TaskStarted, TaskEnded], projections=[schedule])
+plugin = Plugin(kinds=[execution], events=[WorkflowSubmitted, TaskStarted, TaskEnded], projections=[schedule])

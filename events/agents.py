@@ -1,0 +1,144 @@
+"""Agents as a story: versions of a definition are published, the agent starts, takes turns, drains, stops or fails.
+
+The states of its life are defined, starting, ready, busy, draining, stopped, failed, quarantined. Times are µs since
+1970 (UTC).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class AgentPublished(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A new version. `definition` is what turns are taken by, `source` the text it was made from."""
+
+    version: int
+    hash: str
+    definition: msgspec.Raw
+    source: str
+    at: int
+    by: str = ""
+
+
+class AgentMoved(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The agent went from one state of its life to another."""
+
+    source: str
+    target: str
+    trigger: str
+    at: int
+    by: str = ""
+    reason: str = ""
+
+
+class AgentTurnAdmitted(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A conversation may take a turn, by this version."""
+
+    conversation: str
+    turn: int
+    version: int
+    at: int
+
+
+class AgentTurnQueued(msgspec.Struct, frozen=True, omit_defaults=True):
+    """As many turns as may be taken at once are: this one waits. `ref` is what the asker calls it."""
+
+    conversation: str
+    turn: int
+    ref: str
+    at: int
+
+
+class AgentTurnEnded(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A turn ended: replied, failed, interrupted, cancelled, stuck."""
+
+    conversation: str
+    turn: int
+    status: str
+    at: int
+
+
+class AgentTurnStuck(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A turn has made no progress for longer than the definition allows."""
+
+    conversation: str
+    turn: int
+    since: int
+    at: int
+
+
+AGENT_EVENTS = (AgentPublished, AgentMoved, AgentTurnAdmitted, AgentTurnQueued, AgentTurnEnded, AgentTurnStuck)
+
+
+class VariableDeclared(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A context variable of this scope has a type (JSON Schema) and a rule by which concurrent updates are merged."""
+
+    name: str
+    schema: dict[str, Any]
+    merge: str = "last"
+    secret: bool = False
+    at: int = 0
+    by: str = ""
+
+
+class VariableSet(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A context variable has a value; `value` is what the merge came to, `given` what was said. Never a secret's."""
+
+    name: str
+    value: Any
+    given: Any = None
+    at: int = 0
+    by: str = ""
+
+
+class VariableRemoved(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A context variable has no value any more."""
+
+    name: str
+    at: int = 0
+    by: str = ""
+
+
+CONTEXT_EVENTS = (VariableDeclared, VariableSet, VariableRemoved)
+
+
+class BudgetSet(msgspec.Struct, frozen=True, omit_defaults=True):
+    """So many dollars may be spent here: `period` is total, day (UTC) or month. `usd` is a decimal; None: no limit."""
+
+    usd: str | None
+    period: str = "total"
+    at: int = 0
+    by: str = ""
+
+
+class BudgetReserved(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A call may be made that is thought to cost `usd`."""
+
+    holder: str
+    usd: str
+    at: int
+    by: str = ""
+
+
+class BudgetRefused(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Nothing is left for a call."""
+
+    holder: str
+    usd: str
+    left: str
+    at: int
+    by: str = ""
+
+
+class BudgetSettled(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A call cost `usd`. `estimated`: nobody knows, so the estimate counts."""
+
+    holder: str
+    usd: str
+    at: int
+    estimated: bool = False
+
+
+BUDGET_EVENTS = (BudgetSet, BudgetReserved, BudgetRefused, BudgetSettled)

@@ -1,0 +1,327 @@
+"""Conversations as a story: somebody writes, the agent takes a turn, the answer is sent and arrives.
+
+A turn: received → admitted → context assembled → model asked → model answered → tools asked → tools answered → … →
+replied. `turn` counts from 1, `step` counts the model calls of a turn from 1. Times are µs since 1970 (UTC). Labels
+are `trusted`/`untrusted` and `public`/`private`/`secret`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from events.models import ModelAnswer, ModelFailure, ModelTry
+
+
+class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What one rule of a guard said of a text. `action`: allow, observe, redact, hold, block. `span` in characters."""
+
+    rule: str
+    version: str
+    action: str
+    span: tuple[int, int] | None = None
+    score: float = 1.0
+    why: str = ""
+
+
+class Section(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One part of a prompt: what it is, the events it came from, its tokens, and what was left out and why."""
+
+    name: str
+    tokens: int
+    events: list[str] = []
+    budget: int = 0
+    cut: int = 0
+    why: str = ""
+    label: str = "trusted/public"
+
+
+class Citation(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where something comes from. `lines` are first and last, `hash` the SHA-256 of the whole file then."""
+
+    path: str
+    lines: tuple[int, int] | None = None
+    hash: str = ""
+
+
+class ConversationOpened(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Somebody began to talk to an agent through a channel."""
+
+    agent: str
+    channel: str
+    at: int
+    by: str = ""
+    title: str = ""
+    policy: str = "enqueue"
+    """What becomes of a message that comes during a turn: enqueue, merge, interrupt, reject."""
+    parent: str = ""
+    """The call or the run that opened it."""
+    forked_from: str = ""
+
+
+class MessageReceived(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Somebody wrote. `id` is what the channel calls it, the same for every repetition."""
+
+    number: int
+    id: str
+    sender: str
+    text: str
+    at: int
+    label: str = "trusted/private"
+    attachments: list[Any] = []
+
+
+class MessageTurnedAway(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A message was not taken: a guard blocked it, or a turn was under way and the policy is `reject`."""
+
+    id: str
+    sender: str
+    at: int
+    code: str
+    reason: str
+
+
+class TurnStarted(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The agent is to answer these messages, by their numbers."""
+
+    turn: int
+    messages: list[int]
+    at: int
+
+
+class TurnAdmitted(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The agent takes the turn by this version of its definition; the turn ends on it."""
+
+    turn: int
+    version: int
+    hash: str
+    at: int
+
+
+class AgentAdopted(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The definition of a version, the first time this conversation uses it."""
+
+    version: int
+    hash: str
+    definition: msgspec.Raw
+
+
+class ContextAssembled(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The prompt was put together. It can be put together again from (stream version, template): `digest` is its
+    BLAKE2b. `label` joins those of all sections."""
+
+    turn: int
+    step: int
+    template: str
+    sections: list[Section]
+    tokens: int
+    digest: str
+    label: str
+    variables: dict[str, Any] = {}
+
+
+class ModelAsked(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A model is to answer. `call` names it for budgets and live chunks; `estimate` is what it may cost in dollars."""
+
+    turn: int
+    step: int
+    attempt: int
+    call: str
+    models: list[str]
+    digest: str
+    at: int
+    estimate: str = "0"
+
+
+class ModelAnswered(msgspec.Struct, frozen=True, omit_defaults=True):
+    """It did. `cost` is dollars as a decimal, None when unknown."""
+
+    turn: int
+    step: int
+    attempt: int
+    call: str
+    model: str
+    answer: ModelAnswer
+    at: int
+    cost: str | None = None
+    price: Any = None
+    why: str = ""
+    tries: list[ModelTry] = []
+    started: int = 0
+    first: int = 0
+    chunks: int = 0
+
+
+class ModelFailed(msgspec.Struct, frozen=True, omit_defaults=True):
+    """No model answered."""
+
+    turn: int
+    step: int
+    attempt: int
+    call: str
+    failure: ModelFailure
+    at: int
+    tries: list[ModelTry] = []
+
+
+class ModelLost(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Its host was lost in the middle of the call: what it cost is not known, so the estimate counts."""
+
+    turn: int
+    step: int
+    attempt: int
+    call: str
+    at: int
+    estimate: str = "0"
+    reason: str = ""
+
+
+class Guarded(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Guards looked at a text on one of six edges: inbound, prompt, output, tool-call, tool-result, outbound."""
+
+    edge: str
+    turn: int
+    step: int
+    verdicts: list[Verdict]
+    subject: str = ""
+
+
+class ToolAsked(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The model wants a tool called; `call` is the actor that handles it. `ordinal` counts in the turn from 1."""
+
+    turn: int
+    step: int
+    ordinal: int
+    use: str
+    tool: str
+    arguments: str
+    call: str
+    digest: str
+    label: str
+    at: int
+
+
+class ToolAnswered(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What came of it. `status`: succeeded, failed, refused, denied, unknown, cancelled. `text` is what the model is
+    shown."""
+
+    turn: int
+    ordinal: int
+    call: str
+    status: str
+    text: str
+    at: int
+    label: str = "untrusted/private"
+    citations: list[Citation] = []
+    data: Any = None
+
+
+class AnswerRejected(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An answer did not fit the output schema, or a guard wants another: the model is asked again."""
+
+    turn: int
+    step: int
+    reason: str
+    asks_left: int
+
+
+class TurnReplied(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The answer of a turn. `data` is what the output schema asks for."""
+
+    turn: int
+    text: str
+    at: int
+    citations: list[Citation] = []
+    data: Any = None
+    label: str = "untrusted/private"
+
+
+class TurnEnded(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A turn is over: replied, failed, interrupted, cancelled. `usage` sums its model calls, `cost` in dollars or None
+    when one of them is unknown."""
+
+    turn: int
+    status: str
+    at: int
+    reason: str = ""
+    code: str = ""
+    usage: dict[str, int] = {}
+    cost: str | None = None
+    model_calls: int = 0
+    tool_calls: int = 0
+
+
+class TurnStuck(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A turn has made no progress for longer than the definition allows."""
+
+    turn: int
+    since: int
+    at: int
+    waiting_for: list[str] = []
+
+
+class HistoryCompacted(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Turns `first` to `last` are shown to the model as this summary from now on; the log keeps the original."""
+
+    first: int
+    last: int
+    summary: str
+    by: str
+    at: int
+    tokens_before: int = 0
+    tokens_after: int = 0
+
+
+class OutboundIntended(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Something is to be sent through the channel. `number` counts what goes out of this conversation from 1."""
+
+    number: int
+    turn: int
+    kind: str
+    text: str
+    at: int
+    data: Any = None
+
+
+class OutboundAttempted(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The channel is asked to deliver it."""
+
+    number: int
+    attempt: int
+    at: int
+
+
+class OutboundDelivered(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The channel has it. `receipt` is what the channel said."""
+
+    number: int
+    attempt: int
+    at: int
+    receipt: Any = None
+
+
+class OutboundFailed(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The channel does not take it, or nobody knows whether it did (`unknown`)."""
+
+    number: int
+    attempt: int
+    at: int
+    reason: str
+    unknown: bool = False
+
+
+class ConversationClosed(msgspec.Struct, frozen=True, omit_defaults=True):
+    """No message is taken any more."""
+
+    at: int
+    by: str = ""
+    reason: str = ""
+
+
+CONVERSATION_EVENTS = (
+    ConversationOpened, MessageReceived, MessageTurnedAway, TurnStarted, TurnAdmitted, AgentAdopted, ContextAssembled,
+    ModelAsked, ModelAnswered, ModelFailed, ModelLost, Guarded, ToolAsked, ToolAnswered, AnswerRejected, TurnReplied,
+    TurnEnded, TurnStuck, HistoryCompacted, OutboundIntended, OutboundAttempted, OutboundDelivered, OutboundFailed,
+    ConversationClosed,
+)  # fmt: skip
