@@ -22,6 +22,7 @@ from typing import Any, Final
 
 from actors import EffectKind, Kind, Plugin
 from actors.core.kind import merge
+from actors.tools.tool import Tool
 from actors.workflows.tasks import Task
 from events.errors import BadDefinition, NotFound, ThespisError
 from gateway.definitions import files_of
@@ -100,12 +101,14 @@ def _checked(found: Any, where: str) -> Plugin:
         "effects": (found.effects, EffectKind),
         "projections": (found.projections, Projection),
         "tasks": (found.tasks, Task),
+        "tools": (found.tools, Tool),
     }
-    for index, item in enumerate(found.workflows):
-        if not isinstance(item, str | Path):
-            raise BadDefinition(
-                f"{where}.workflows[{index}] is {_a(item)}, not a path", hint="name the file of a definition"
-            )
+    for name, paths in (("workflows", found.workflows), ("agents", found.agents), ("policies", found.policies)):
+        for index, item in enumerate(paths):
+            if not isinstance(item, str | Path):
+                raise BadDefinition(
+                    f"{where}.{name}[{index}] is {_a(item)}, not a path", hint="name the file of a definition"
+                )
     for name, (items, kind) in expected.items():
         for index, item in enumerate(items):
             if not isinstance(item, kind):

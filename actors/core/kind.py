@@ -207,6 +207,10 @@ class Plugin:
         projections: Sequence[Any] = (),
         tasks: Sequence[Any] = (),
         workflows: Sequence[Any] = (),
+        tools: Sequence[Any] = (),
+        agents: Sequence[Any] = (),
+        policies: Sequence[Any] = (),
+        models: Sequence[Any] = (),
     ) -> None:
         self.kinds = list(kinds)
         self.effects = list(effects)
@@ -216,6 +220,14 @@ class Plugin:
         """`actors.workflows.tasks.Task`s, for the steps of workflows."""
         self.workflows = list(workflows)
         """Files of workflow definitions, relative to the workspace."""
+        self.tools = list(tools)
+        """`actors.tools.tool.Tool`s, for agents."""
+        self.agents = list(agents)
+        """Files of agent definitions, relative to the workspace."""
+        self.policies = list(policies)
+        """Files of rules about tools, relative to the workspace."""
+        self.models = list(models)
+        """`actors.models.port.Provider`s."""
 
 
 def merge(plugins: Iterable[Plugin]) -> Plugin:
@@ -228,10 +240,16 @@ def merge(plugins: Iterable[Plugin]) -> Plugin:
         merged.projections += plugin.projections
         merged.tasks += plugin.tasks
         merged.workflows += plugin.workflows
+        merged.tools += plugin.tools
+        merged.agents += plugin.agents
+        merged.policies += plugin.policies
+        merged.models += plugin.models
     for what, names in (
         ("actor kind", [k.name for k in merged.kinds]),
         ("effect kind", [e.name for e in merged.effects]),
         ("task", [t.id for t in merged.tasks]),
+        ("tool", [t.name for t in merged.tools]),
+        ("provider of models", [m.name for m in merged.models]),
     ):
         twice = sorted({n for n in names if names.count(n) > 1})
         if twice:
