@@ -1,0 +1,1 @@
+"""What an agent is: read from a file, checked, and published as a version."""
