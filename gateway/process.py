@@ -36,12 +36,12 @@ from actors.core.hand import Hand
 from actors.core.history import history
 from actors.core.host import Host
 from actors.core.kind import Plugin, merge
-from actors.workflows.plugin import workflow_plugin
 from events.envelope import Event
 from events.errors import BadDefinition, ThespisError
 from events.ids import random_id
 from events.store import Append, Appended, Effect, Status, Verdict
 from gateway import workspace
+from gateway.built_in import built_in
 from gateway.definitions import Definitions
 from gateway.http.door import Check, Door
 from gateway.http.heads import Heads
@@ -52,7 +52,6 @@ from gateway.lags import consumers
 from gateway.settings import Settings, from_environment
 from gateway.singletons import Info, Singletons
 from gateway.vault import ERASED, People, Vault, open_vault
-from infra.cel import Cel
 from infra.nats.asks import Asks
 from infra.nats.bus import NatsBus
 from infra.nats.client import Client
@@ -275,7 +274,7 @@ def run(*, port: int | None, listen: str | None, workspaces: Sequence[Path], dat
         database_url=database_url,
         nats_url=nats_url,
         nats_relay_url=environment.get("NATS_RELAY_URL", nats_url),
-        plugin=workspace.gather(workspaces, workflow_plugin(Cel())),
+        plugin=workspace.gather(workspaces, built_in()),
         settings=from_environment(port=port, host=listen),
         data=where,
     )

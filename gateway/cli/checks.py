@@ -148,10 +148,11 @@ async def port(patient: Patient) -> Finding:
 
 async def workspace(patient: Patient) -> Finding:
     """The user's code and installed plugins can be loaded."""
+    from gateway.built_in import built_in
     from gateway.workspace import gather
 
     folder = patient.workspace or (patient.place.workspace if patient.place else "")
-    plugin = gather([folder] if folder else [])
+    plugin = gather([folder] if folder else [], built_in())
     kinds = ", ".join(kind.name for kind in plugin.kinds) or "none"
     return Finding("workspace", "ok", f"{folder or 'no workspace'}; kinds: {kinds}")
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
 from actors import Kind
 from actors.core.history import Step
 from actors.core.port import ActorView
+from events.bus import Subscription
 from events.envelope import Answer, Message
 from events.errors import Unserved
 from events.registry import Registry
@@ -103,6 +104,26 @@ class Projections(Protocol):
         ...
 
 
+class Live(Protocol):
+    """The live plane: what is worth seeing now and not kept, such as an answer while a model writes it."""
+
+    async def watch(self, tenant: str, actor: str, seen: Callable[[str, bytes], None]) -> Subscription:
+        """Be shown (topic, data) of one actor from when this returns. `seen` must not block or raise."""
+        ...
+
+
+class Agents(Protocol):
+    """What checks definitions of agents, with the models and tools known here."""
+
+    async def check(self, text: str, name: str) -> Any:
+        """The definition in a text, ready to be published: `definition` (JSON), `hash`, `name`. Raises NotValid."""
+        ...
+
+    def schema(self) -> dict[str, Any]:
+        """The JSON Schema of definitions."""
+        ...
+
+
 class Consumer(msgspec.Struct, frozen=True):
     """Somebody who reads the log or the bus in order: a relay, a router, the spool, a projection.
 
@@ -173,4 +194,8 @@ class Door:
     """None when no type has personal fields."""
     definitions: Definitions = field(default_factory=Definitions)
     """What checks definitions of workflows, with the tasks known here."""
+    live: Live | None = None
+    """None: answers are seen when they are there, and no sooner."""
+    agents: Agents | None = None
+    """None: definitions of agents cannot be published here."""
     metrics: Metrics = field(default_factory=Metrics)

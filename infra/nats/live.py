@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from urllib.parse import unquote
+
 from events.address import check_tenant, split, token
 from events.bus import BusMessage, Handler, Subscription
 from infra.nats.wire import Wire
@@ -28,3 +31,20 @@ async def watch(bus: Wire, tenant: str, seen: Handler, actor: str | None = None)
 def topic_of(message: BusMessage) -> str:
     """The last token of a live subject, as it was sent (percent-encoded)."""
     return message.subject.rpartition(".")[2]
+
+
+class LivePlane:
+    """The live plane as the door sees it."""
+
+    def __init__(self, bus: Wire) -> None:
+        self._bus = bus
+
+    async def watch(self, tenant: str, actor: str, seen: Callable[[str, bytes], None]) -> Subscription:
+        """Be shown (topic, data) of one actor from when this returns. `seen` must not block or raise."""
+
+        def receive(message: BusMessage) -> None:
+            seen(unquote(topic_of(message)), message.data)
+
+        subscription = await self._bus.listen(subject(tenant, actor, "x").rpartition(".")[0] + ".*", receive)
+        await self._bus.settled()
+        return subscription

@@ -118,6 +118,7 @@ class Dispatch:
     async def start(self, owned: Owned) -> None:
         """Begin to listen, and to look after what is out of the runs whose partitions are `owned`."""
         self._owned = owned
+        self._connection.on_reconnect.append(self._doubt)
         await self.roster.start()
         self._spawn(self._watch())
 
@@ -126,6 +127,8 @@ class Dispatch:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        with suppress(ValueError):
+            self._connection.on_reconnect.remove(self._doubt)
         await self.roster.stop()
 
     # -- out
@@ -288,6 +291,12 @@ class Dispatch:
             pending.turn, pending.worker = turn, beat.worker
             pending.since = self._loop.time()
 
+    def _doubt(self, key: tuple[str, str] | None = None) -> None:
+        """The stream may be another than the one that was published to (of one queue, or all): look where calls are."""
+        for pending in self.pending.values():
+            if pending.sequence and key in (None, (pending.queue, queue.labels_token(pending.call.labels))):
+                pending.sequence = 0
+
     async def _watch(self) -> None:
         while True:
             before = self._loop.time()
@@ -339,7 +348,7 @@ class Dispatch:
             await self._recall(pending, TaskResult(kind="timeout", message=f"nobody began within {call.queued} s"))
         key = (pending.queue, queue.labels_token(call.labels))
         if key not in heads:
-            heads[key] = await queue.delivered(self._connection, pending.queue, call.labels)
+            heads[key] = await self._head(key, call.labels)
         head = heads[key]
         if pending.sequence == 0:
             found = await queue.sequence(self._connection, pending.place) or 0
@@ -356,6 +365,19 @@ class Dispatch:
             self._ensured.pop(key, None)
             pending.turn = f"{(pending.turn or 'again').partition('/')[0]}/{next(self._turns)}"
             self._hand_out(pending)
+
+    async def _head(self, key: tuple[str, str], labels: queue.Labels) -> int | None:
+        """How far the queue was handed to workers. If its newest call is not there, no sequence number is believed."""
+        head = await queue.delivered(self._connection, key[0], labels)
+        waiting = [
+            p for p in self.pending.values() if p.sequence and (p.queue, queue.labels_token(p.call.labels)) == key
+        ]
+        newest = max(waiting, key=lambda p: p.sequence or 0, default=None)
+        if newest is None or head is None or head >= (newest.sequence or 0):
+            return head
+        if await queue.sequence(self._connection, newest.place) != newest.sequence:
+            self._doubt(key)
+        return head
 
     def _lost(self, pending: Pending) -> None:
         """Its worker is gone."""

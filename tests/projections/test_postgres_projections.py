@@ -17,6 +17,7 @@ from infra.postgres.projections import PostgresReadModels, open_read_models
 from infra.postgres.projections_source import PostgresSource
 from infra.postgres.store import PostgresStore
 from projections import PROJECTIONS, Projector, Query, StoreSource, replay
+from projections.events import PROJECTION as EVENTS
 from tests.projections.scenes import balances, eventually, rows_of, running
 from tests.servers import Postgres
 
@@ -120,7 +121,7 @@ async def test_connections_killed_again_and_again_lose_and_double_nothing(
         if killed < 60:  # then they are left alone, so that a slow machine comes to an end
             killed += await killer.fetchval(ONE_OF_THEM)
         builds = await killer.fetch("select cursor from thespis.projection_builds")
-        return len(builds) == 6 and all(b["cursor"] == 4_000 for b in builds) and killed > 20
+        return len(builds) == len(PROJECTIONS) + 1 and all(b["cursor"] == 4_000 for b in builds) and killed > 20
 
     try:
         async with running(store, source, *PROJECTIONS, balances(), batch=40, poll=0.02) as projector:
@@ -149,7 +150,7 @@ async def test_a_query_uses_the_indexes(
     source, store = opened
     for n in range(30):
         await write(log, f"account/{n}", 0, 100)
-    async with running(store, source, PROJECTIONS[1]) as projector:
+    async with running(store, source, EVENTS) as projector:
         await projector.wait("events", 3_000, 20)
 
         async def indexed() -> bool:

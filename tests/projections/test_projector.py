@@ -10,8 +10,9 @@ import pytest
 
 from events.errors import DeadlineExceeded, NotFound, StoreUnavailable
 from infra.memory.projections import MemoryReadModels
-from projections import PROJECTIONS, Projection, Query, ReadModelStore, replay
+from projections import PROJECTIONS, Projection, Query, ReadModelStore, actors, replay, throughput
 from projections.core.port import Build, Commit
+from projections.events import PROJECTION as EVENTS
 from tests.projections.scenes import (
     Deposited,
     ListLog,
@@ -197,8 +198,8 @@ async def test_changed_tables_without_a_new_version_are_reported_and_the_rest_go
     log = busy_log(50)
     async with running(store, log, balances()) as projector:
         await projector.wait("balances", 50, 20)
-    changed = balances(tables=[PROJECTIONS[0].tables[0]])
-    async with running(store, log, changed, PROJECTIONS[4]) as projector:
+    changed = balances(tables=[actors.PROJECTION.tables[0]])
+    async with running(store, log, changed, throughput.PROJECTION) as projector:
         await projector.wait("throughput", 50, 20)
 
         async def said() -> bool:
@@ -256,7 +257,7 @@ async def test_tenants_do_not_mix(store: ReadModelStore) -> None:
 
 async def test_a_doorbell_that_promises_a_little_too_much_does_no_harm(store: ReadModelStore) -> None:
     log = busy_log(10)
-    async with running(store, log, PROJECTIONS[1], balances(), poll=600.0) as projector:
+    async with running(store, log, EVENTS, balances(), poll=600.0) as projector:
         for name in projector.projections:
             await projector.wait(name, 10, 20)
         projector.wake(15)

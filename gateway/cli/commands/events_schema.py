@@ -38,16 +38,15 @@ def command(type: str | None, form: str, workspaces: tuple[str, ...], output: st
     one the running instance has.
     """
     from actors.feed import feed
-    from actors.workflows.plugin import workflow_plugin
     from events import Registry
     from events.errors import UnknownType
     from events.schema import asyncapi, json_schema, json_schemas
     from events.system import SYSTEM_EVENTS
+    from gateway.built_in import built_in
     from gateway.cli.find import workspace_of
     from gateway.workspace import gather
-    from infra.cel import Cel
 
-    plugin = gather(workspaces or workspace_of(data), workflow_plugin(Cel()))
+    plugin = gather(workspaces or workspace_of(data), built_in())
     kinds = [feed, *plugin.kinds]
     events = Registry([*SYSTEM_EVENTS, *plugin.events, *(item for kind in kinds for item in kind.events)])
     messages = {kind.name: kind.messages for kind in kinds if list(kind.messages)}

@@ -97,6 +97,7 @@ def _verify(address: str | None, all: bool, workspaces: tuple[str, ...], output:
     from pathlib import Path
 
     from actors.feed import feed
+    from gateway.built_in import built_in
     from gateway.cli.find import DEFAULT_DATA, database, workspace_of
     from gateway.cli.progress import progress
     from gateway.cli.showing import show_verified
@@ -107,7 +108,7 @@ def _verify(address: str | None, all: bool, workspaces: tuple[str, ...], output:
     from gateway.workspace import gather
 
     place = database(data)
-    plugin = gather(workspaces or workspace_of(data))
+    plugin = gather(workspaces or workspace_of(data), built_in())
     kinds = {feed.name: feed, **{kind.name: kind for kind in plugin.kinds}}
 
     async def run() -> Verified:
