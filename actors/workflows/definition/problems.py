@@ -26,7 +26,7 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True, order=True):
 
 
 class DefinitionInvalid(InvalidData):
-    """A workflow definition is not valid."""
+    """A definition is not valid."""
 
     code = "definition"
 

@@ -26,9 +26,26 @@ EXAMPLE: Final[dict[str, Any]] = {
 
 def json_schema() -> dict[str, Any]:
     """The schema of a definition."""
-    schema = WorkflowModel.model_json_schema(by_alias=True)
+    schema = schema_of(WorkflowModel)
+    step = schema["$defs"]["StepModel"]
+    step["oneOf"] = [{"required": [name]} for name in ACTIONS]
+    inputs = schema["properties"]["inputs"]
+    names = {"type": "string", "enum": ["string", "integer", "number", "boolean", "array", "object", "null"]}
+    inputs["additionalProperties"] = {"anyOf": [{"type": ["object", "boolean"]}, names]}
+    inputs.pop("patternProperties", None)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Thespis workflow",
+        **schema,
+        "examples": [EXAMPLE],
+    }
+
+
+def schema_of(root: type[Model]) -> dict[str, Any]:
+    """The schema of a model and those it is made of: short forms and `x-` keys included."""
+    schema = root.model_json_schema(by_alias=True)
     definitions: dict[str, Any] = schema["$defs"]
-    models = {"": WorkflowModel, **{m.__name__: m for m in _models(WorkflowModel)}}
+    models = {"": root, **{m.__name__: m for m in _models(root)}}
     for name, model in models.items():
         described = definitions[name] if name else schema
         described["patternProperties"] = {"^x-": {}}
@@ -47,18 +64,7 @@ def json_schema() -> dict[str, Any]:
             # What is no map stands for that field; a map is the model itself.
             plain = {"allOf": [short, {"not": {"type": "object"}}]}
             definitions[name] = {"description": whole.pop("description", ""), "anyOf": [whole, plain]}
-    step = definitions["StepModel"]
-    step["oneOf"] = [{"required": [name]} for name in ACTIONS]
-    inputs = schema["properties"]["inputs"]
-    names = {"type": "string", "enum": ["string", "integer", "number", "boolean", "array", "object", "null"]}
-    inputs["additionalProperties"] = {"anyOf": [{"type": ["object", "boolean"]}, names]}
-    inputs.pop("patternProperties", None)
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "Thespis workflow",
-        **schema,
-        "examples": [EXAMPLE],
-    }
+    return schema
 
 
 def _item(listed: dict[str, Any]) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, cast
+from typing import Any, Protocol, cast
 from zoneinfo import available_timezones
 
 from actors.cron import CronError, parse, zone_of
@@ -14,6 +14,15 @@ from actors.workflows.definition.problems import nearest
 from actors.workflows.tasks import Task
 
 TYPES = ("string", "integer", "number", "boolean", "array", "object", "null")
+
+
+class Telling(Protocol):
+    """Whoever is told what is wrong."""
+
+    def problem(self, pointer: str, message: str, hint: str = "") -> None:
+        """Something is wrong there."""
+        ...
+
 
 Found = list[tuple[str, str, str]]
 """(JSON pointer, what is wrong, hint)"""
@@ -58,7 +67,7 @@ def typed_output(written: Any) -> bool:
     return isinstance(written, dict) and set(cast("dict[str, Any]", written)) == {"value", "schema"}
 
 
-def checked_schema(reader: Reader, at: str, written: Any) -> Any:
+def checked_schema(reader: Telling, at: str, written: Any) -> Any:
     """A schema as written, or from the name of a type; None when it is none."""
     if isinstance(written, str):
         if written in TYPES:

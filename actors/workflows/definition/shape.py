@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from types import UnionType
-from typing import Annotated, Any, Literal, NamedTuple, Union, cast, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeVar, Union, cast, get_args, get_origin
 
 from pydantic import ValidationError
 
@@ -12,6 +12,11 @@ from actors.workflows.definition.document import Document, token
 from actors.workflows.definition.fields import IDENTIFIER, Many
 from actors.workflows.definition.model import LATER, Model, WorkflowModel
 from actors.workflows.definition.problems import Problem, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+M = TypeVar("M", bound=Model)
 
 
 class Form(NamedTuple):
@@ -24,13 +29,18 @@ class Form(NamedTuple):
 
 def shape(document: Document, value: Any) -> tuple[WorkflowModel | None, list[Problem]]:
     """What is wrong with the form of a definition, and as a model what is right, to be checked further."""
-    problems: list[Problem] = []
     if not isinstance(value, dict):
         return None, [document.problem("", "a workflow is a map of name, inputs, steps, …")]
-    written_out = _write_out(document, "", value, WorkflowModel, problems)
+    return shaped(document, value, WorkflowModel, LATER)
+
+
+def shaped(document: Document, value: Any, model: type[M], later: Mapping[str, str]) -> tuple[M | None, list[Problem]]:
+    """`shape` for any model of definitions. `later` are the keys that come later, and with what."""
+    problems: list[Problem] = []
+    written_out = _write_out(document, "", value, model, problems, later)
     for attempt in range(DEEPEST):
         try:
-            return WorkflowModel.model_validate(written_out), problems
+            return model.model_validate(written_out), problems
         except ValidationError as error:
             faults = error.errors(include_url=False)
             if not attempt:
@@ -94,7 +104,9 @@ DEEPEST = 64
 """Rounds of leaving out what is wrong."""
 
 
-def _write_out(document: Document, pointer: str, value: Any, model: type[Model], problems: list[Problem]) -> Any:
+def _write_out(
+    document: Document, pointer: str, value: Any, model: type[Model], problems: list[Problem], later: Mapping[str, str]
+) -> Any:
     """The value without its short forms and `x-` keys; unknown keys are problems."""
     known = forms(model)
     if not isinstance(value, dict):
@@ -107,7 +119,7 @@ def _write_out(document: Document, pointer: str, value: Any, model: type[Model],
         form = known.get(key)
         if form is None:
             if not key.startswith("x-"):
-                problems.append(_unknown(document, at, key, known))
+                problems.append(_unknown(document, at, key, known, later))
             continue
         if form.many and item is not None and not isinstance(item, list):
             item = [item]
@@ -115,20 +127,23 @@ def _write_out(document: Document, pointer: str, value: Any, model: type[Model],
             found[key] = item
         elif form.holds == "list" and isinstance(item, list):
             items = cast("list[Any]", item)
-            found[key] = [_write_out(document, f"{at}/{n}", i, form.model, problems) for n, i in enumerate(items)]
+            found[key] = [
+                _write_out(document, f"{at}/{n}", i, form.model, problems, later) for n, i in enumerate(items)
+            ]
         elif form.holds == "map" and isinstance(item, dict):
             named = cast("dict[str, Any]", item)
             found[key] = {
-                name: _write_out(document, f"{at}/{token(name)}", i, form.model, problems) for name, i in named.items()
+                name: _write_out(document, f"{at}/{token(name)}", i, form.model, problems, later)
+                for name, i in named.items()
             }
         else:
-            found[key] = item if form.holds else _write_out(document, at, item, form.model, problems)
+            found[key] = item if form.holds else _write_out(document, at, item, form.model, problems, later)
     return found
 
 
-def _unknown(document: Document, pointer: str, key: str, known: dict[str, Form]) -> Problem:
-    if key in LATER:
-        return document.problem(pointer, f"{key} is not supported yet", f"it comes later, with {LATER[key]}", key=True)
+def _unknown(document: Document, pointer: str, key: str, known: dict[str, Form], later: Mapping[str, str]) -> Problem:
+    if key in later:
+        return document.problem(pointer, f"{key} is not supported yet", f"it comes later, with {later[key]}", key=True)
     hint = nearest(key, known)
     if key == "<<":
         hint = "merge keys are not part of YAML 1.2; write the keys, or an alias for a whole value"
