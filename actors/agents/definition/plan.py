@@ -27,8 +27,22 @@ class GuardRule(msgspec.Struct, frozen=True, omit_defaults=True):
     options: dict[str, Any] = {}
 
 
+class Variable(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A context variable that an agent uses. `schema` is JSON Schema, `default` what it is while nobody has set it.
+
+    A secret's value is a reference (`vault:NAME`, `env:NAME`): tools resolve it, models are never shown it.
+    """
+
+    schema: dict[str, Any] = {}
+    default: Any = msgspec.UNSET
+    secret: bool = False
+    merge: str = "last"
+
+
 class Limits(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How far a turn may go. Times in seconds; `waiting` messages at most wait, `at_once` turns of the agent go on.
+    """How far a turn may go. Times in seconds; `waiting` messages at most wait, `at_once` turns of the agent go on,
+    `queue` more are in line. After `stuck_turns` turns in a row that made no progress the agent is quarantined (0:
+    never).
 
     `context_tokens` is the whole prompt; `sections` are budgets of single parts by name (variables, summary, history,
     message, results). When history is longer than `compact_above` tokens (0: its budget), old turns are summarised.
@@ -44,16 +58,21 @@ class Limits(msgspec.Struct, frozen=True, omit_defaults=True):
     context_tokens: int = 32_000
     sections: dict[str, int] = {}
     compact_above: int = 0
+    queue: int = 10_000
+    stuck_turns: int = 5
 
 
 class Budgets(msgspec.Struct, frozen=True, omit_defaults=True):
     """Limits in dollars, as decimals, by scope; None: no reservation is made there. `cause` is whatever started
-    it all: the correlation that a turn shares with all that leads to it and follows from it."""
+    it all: the correlation that a turn shares with all that leads to it and follows from it. `periods` by scope:
+    total (the default), day (UTC), month.
+    """
 
     tenant: str | None = None
     agent: str | None = None
     conversation: str | None = None
     cause: str | None = None
+    periods: dict[str, str] = {}
 
 
 class AgentDefinition(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -93,6 +112,9 @@ class AgentDefinition(msgspec.Struct, frozen=True, omit_defaults=True):
     """Folders its file tools may look at, relative to the workspace."""
     agents: list[str] = []
     """Agents it may call as tools."""
+    variables: dict[str, Variable] = {}
+    """The context variables it uses, named as in `visible`; those that are secrets are not visible."""
+    metadata: dict[str, Any] = {}
 
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
