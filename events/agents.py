@@ -23,7 +23,8 @@ class AgentPublished(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class AgentMoved(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The agent went from one state of its life to another."""
+    """The agent went from one state of its life to another. `version` is the one that turns are taken by from now on
+    (0: as before). That it is busy is not said: it is while turns go on."""
 
     source: str
     target: str
@@ -31,6 +32,7 @@ class AgentMoved(msgspec.Struct, frozen=True, omit_defaults=True):
     at: int
     by: str = ""
     reason: str = ""
+    version: int = 0
 
 
 class AgentTurnAdmitted(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -43,16 +45,18 @@ class AgentTurnAdmitted(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class AgentTurnQueued(msgspec.Struct, frozen=True, omit_defaults=True):
-    """As many turns as may be taken at once are: this one waits. `ref` is what the asker calls it."""
+    """As many turns as may be taken at once are: this one waits. `ref` is what the asker calls it, `known` the hash of
+    the definition it has."""
 
     conversation: str
     turn: int
     ref: str
     at: int
+    known: str = ""
 
 
 class AgentTurnEnded(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A turn ended: replied, failed, interrupted, cancelled, stuck."""
+    """A turn ended, or left the line: replied, failed, interrupted, cancelled, stuck."""
 
     conversation: str
     turn: int

@@ -16,11 +16,12 @@ from events.errors import Busy, DeadlineExceeded, InvalidData, NotFound, Thespis
 from events.ids import random_id
 from gateway.http.door import Door
 from gateway.http.guard import Guard, outward
-from gateway.http.keys import CLOSING, GUARD, TAIL
+from gateway.http.keys import CLOSING, GUARD, SHOWS, TAIL
 from gateway.http.negotiate import check_accept
 from gateway.http.params import parse
 from gateway.http.route import Call, Route
 from gateway.http.routes import ROUTES
+from gateway.http.showing import Shows
 from gateway.http.tail import Tail
 from gateway.problems import (
     MEDIA_TYPE,
@@ -58,6 +59,7 @@ def make_app(door: Door, settings: Settings) -> web.Application:
     app = web.Application(middlewares=[_surround(door, settings)], client_max_size=settings.max_batch)
     guard = app[GUARD] = Guard(door.tokens, settings)
     app[TAIL] = Tail(door.store, door.heads, settings.tail)
+    shows = app[SHOWS] = Shows(door.live)
     app[CLOSING] = asyncio.Event()
     for route in ROUTES:
         inner = _inner(route, door, settings, guard)
@@ -71,7 +73,11 @@ def make_app(door: Door, settings: Settings) -> web.Application:
         app[CLOSING].set()
         door.heads.wake()
 
+    async def end(_app: web.Application) -> None:
+        await shows.close()
+
     app.on_shutdown.append(close)
+    app.on_cleanup.append(end)
     return app
 
 

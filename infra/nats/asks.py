@@ -1,7 +1,8 @@
 """The serving side of asks, questions and operator commands, for the partitions this host owns.
 
 `host.`, `ask.`, `q.` and `ctl.<partition>.…` are subscribed while the partition is owned, so that a request nobody can
-serve is answered at once by the broker ("no responders"), and the client looks again.
+serve is answered at once by the broker ("no responders"), and the client looks again. What comes by `host.` is refused
+when the partition is moving; what comes by `ask.`, from clients in any language, is handed to whoever owns it then.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from contextlib import suppress
 from functools import partial
 from urllib.parse import unquote
 
-from actors.core.port import Actors
+from actors.core.port import Actors, Done
 from events.address import check_tenant
 from events.bus import BusMessage, Subscription
 from events.envelope import Answer, Message
 from events.errors import BusUnavailable, Corrupt, DeadlineExceeded, NotOwned, ThespisError, UnknownType
 from infra.nats import errors, operations
-from infra.nats.client import wall_clock
+from infra.nats.client import PATIENCE, Client, wall_clock
 from infra.nats.messages import ASK, HOST, decode_ask, decode_message, encode_answer, target_of
 from infra.nats.wire import Wire
 
@@ -27,6 +28,7 @@ log = logging.getLogger("thespis.nats")
 
 
 Decode = Callable[[str, Mapping[str, str], bytes, int], Message]
+Deliver = Callable[[Message, Done], None]
 
 
 class Asks:
@@ -37,6 +39,7 @@ class Asks:
     ) -> None:
         self._bus = bus
         self._actors = actors
+        self._client = Client(bus, actors, now=now)
         self._now = now
         self._interval = interval
         self._serving: dict[int, list[Subscription]] = {}
@@ -78,8 +81,12 @@ class Asks:
             await self._drop(partition)
         for partition in [p for p in owned if p not in self._serving]:
             self._serving[partition] = [
-                await self._bus.listen(f"{HOST}.{partition}.>", partial(self._on_message, decode_message)),
-                await self._bus.listen(f"{ASK}.{partition}.>", partial(self._on_message, decode_ask)),
+                await self._bus.listen(
+                    f"{HOST}.{partition}.>", partial(self._on_message, decode_message, self._deliver_here)
+                ),
+                await self._bus.listen(
+                    f"{ASK}.{partition}.>", partial(self._on_message, decode_ask, self._deliver_anywhere)
+                ),
                 await self._bus.listen(f"q.{partition}.>", self._on_operation),
                 await self._bus.listen(f"ctl.{partition}.>", self._on_operation),
             ]
@@ -102,7 +109,7 @@ class Asks:
 
     # -- requests
 
-    def _on_message(self, decode: Decode, request: BusMessage) -> None:
+    def _on_message(self, decode: Decode, deliver: Deliver, request: BusMessage) -> None:
         try:
             now = self._now()
             message = decode(request.subject, request.headers, request.data, now)
@@ -111,7 +118,16 @@ class Asks:
         except ThespisError as error:
             self._refuse(request.reply, error)
             return
-        self._actors.deliver(message, partial(self._answer, request.reply))
+        deliver(message, partial(self._answer, request.reply))
+
+    def _deliver_here(self, message: Message, done: Done) -> None:
+        self._actors.deliver(message, done)
+
+    def _deliver_anywhere(self, message: Message, done: Done) -> None:
+        if message.deadline is None:
+            self._client.deliver(message, done)
+        else:
+            self._client.deliver(message, done, min((message.deadline - self._now()) / 1_000_000, PATIENCE))
 
     def _answer(self, reply: str, result: Answer | ThespisError) -> None:
         if isinstance(result, ThespisError):
