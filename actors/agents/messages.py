@@ -31,12 +31,12 @@ class AdmitTurn(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class TurnMayBegin(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Told to a conversation that waited: as the answer to `AdmitTurn`."""
+    """Told to a conversation that waited: as the answer to `AdmitTurn`; `null` is no definition."""
 
     ref: str
     version: int
     hash: str
-    definition: msgspec.Raw | None = None
+    definition: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class TurnOver(msgspec.Struct, frozen=True, omit_defaults=True):
