@@ -27,7 +27,7 @@ _PAGE = 512
 
 async def stream(call: Call) -> web.StreamResponse:
     """Send events as they are committed; a comment when there are none for a while."""
-    wants, cursor = wanted(call), await _start(call)
+    wants, cursor = wanted(call), await start_of(call)
     begin = f"retry: 1000\n: after {cursor}\n\n".encode()
     return await live(call, begin, lambda writer: _follow(call, writer, wants, cursor))
 
@@ -65,7 +65,7 @@ async def _next(call: Call, tail: Tail, wants: Filter, cursor: int, pace: Pace) 
     return (events, events[-1].position) if events else (None, cursor)
 
 
-async def _start(call: Call) -> int:
+async def start_of(call: Call) -> int:
     """Where to begin: `Last-Event-ID`, else `after`, else the head. Raises InvalidData."""
     head = await call.door.store.head()
     call.door.heads.ring(head)

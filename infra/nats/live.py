@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from urllib.parse import unquote
 
 from events.address import check_tenant, split, token
 from events.bus import BusMessage, Handler, Subscription
+from events.errors import BusUnavailable
 from infra.nats.wire import Wire
 
 
@@ -46,5 +48,6 @@ class LivePlane:
             seen(unquote(topic_of(message)), message.data)
 
         subscription = await self._bus.listen(subject(tenant, actor, "x").rpartition(".")[0] + ".*", receive)
-        await self._bus.settled()
+        with suppress(BusUnavailable):  # subscriptions are made again after a reconnect
+            await self._bus.settled()
         return subscription

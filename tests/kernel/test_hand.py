@@ -23,12 +23,14 @@ def test_the_third_death_of_a_host_by_the_same_message_parks_its_actor(
     postgres_url: str, tmp_path: Path, how: str, status: int
 ) -> None:
     mark = tmp_path / "in-hand"
+    ballast = bytearray(b"x" * 600_000_000)  # what this process has says nothing about the one it starts
     assert run(postgres_url, mark, how).returncode == status
     assert run(postgres_url, mark, "look").returncode == status
     assert run(postgres_url, mark, "look").returncode == status
     survived = run(postgres_url, mark, "look")
     assert survived.stdout == "it takes down the process that handles it; others: handled\n", survived.stderr
     assert survived.returncode == 0
+    assert len(ballast) == 600_000_000
 
 
 def test_a_mark_outlives_its_process_and_a_clean_end_leaves_none(tmp_path: Path) -> None:
