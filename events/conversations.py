@@ -53,15 +53,16 @@ class ConversationOpened(msgspec.Struct, frozen=True, omit_defaults=True):
     at: int
     by: str = ""
     title: str = ""
-    policy: str = "enqueue"
-    """What becomes of a message that comes during a turn: enqueue, merge, interrupt, reject."""
+    policy: str = ""
+    """What becomes of a message that comes during a turn: enqueue, merge, interrupt, reject; "": as the agent says."""
     parent: str = ""
     """The call or the run that opened it."""
     forked_from: str = ""
 
 
 class MessageReceived(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Somebody wrote. `id` is what the channel calls it, the same for every repetition."""
+    """Somebody wrote. `id` is what the channel calls it, the same for every repetition. `asker` is the actor that
+    posted it and is told what came of it, as `ref`; `cause` is what started it all."""
 
     number: int
     id: str
@@ -70,10 +71,13 @@ class MessageReceived(msgspec.Struct, frozen=True, omit_defaults=True):
     at: int
     label: str = "trusted/private"
     attachments: list[Any] = []
+    asker: str = ""
+    ref: str = ""
+    cause: str = ""
 
 
 class MessageTurnedAway(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A message was not taken: a guard blocked it, or a turn was under way and the policy is `reject`."""
+    """A message that waited is not answered: the conversation was closed before its turn came."""
 
     id: str
     sender: str
@@ -83,11 +87,12 @@ class MessageTurnedAway(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class TurnStarted(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The agent is to answer these messages, by their numbers."""
+    """The agent is to answer these messages, by their numbers. `cause` is what started it all."""
 
     turn: int
     messages: list[int]
     at: int
+    cause: str = ""
 
 
 class TurnAdmitted(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -107,6 +112,14 @@ class AgentAdopted(msgspec.Struct, frozen=True, omit_defaults=True):
     definition: msgspec.Raw
 
 
+class VariablesRead(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The context variables of a scope, as the turn sees them. Never a secret's value."""
+
+    turn: int
+    scope: str
+    values: dict[str, Any]
+
+
 class ContextAssembled(msgspec.Struct, frozen=True, omit_defaults=True):
     """The prompt was put together. It can be put together again from (stream version, template): `digest` is its
     BLAKE2b. `label` joins those of all sections."""
@@ -121,8 +134,21 @@ class ContextAssembled(msgspec.Struct, frozen=True, omit_defaults=True):
     variables: dict[str, Any] = {}
 
 
+class BudgetAsked(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A call may cost `estimate` dollars: they are to be set aside in these budgets before it is made."""
+
+    turn: int
+    step: int
+    attempt: int
+    call: str
+    budgets: list[str]
+    estimate: str
+    at: int
+
+
 class ModelAsked(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A model is to answer. `call` names it for budgets and live chunks; `estimate` is what it may cost in dollars."""
+    """A model is to answer. `call` names it for budgets and live chunks; `estimate` is what it may cost in dollars, set
+    aside in `budgets`. Step 0 summarises old turns."""
 
     turn: int
     step: int
@@ -132,10 +158,12 @@ class ModelAsked(msgspec.Struct, frozen=True, omit_defaults=True):
     digest: str
     at: int
     estimate: str = "0"
+    budgets: list[str] = []
 
 
 class ModelAnswered(msgspec.Struct, frozen=True, omit_defaults=True):
-    """It did. `cost` is dollars as a decimal, None when unknown."""
+    """It did. `cost` is dollars as a decimal, None when unknown. `late`: nobody waited for it any more; where the call
+    had been lost, this cost takes the place of its estimate."""
 
     turn: int
     step: int
@@ -151,6 +179,7 @@ class ModelAnswered(msgspec.Struct, frozen=True, omit_defaults=True):
     started: int = 0
     first: int = 0
     chunks: int = 0
+    late: bool = False
 
 
 class ModelFailed(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -199,6 +228,17 @@ class ToolAsked(msgspec.Struct, frozen=True, omit_defaults=True):
     call: str
     digest: str
     label: str
+    at: int
+
+
+class ToolWaits(msgspec.Struct, frozen=True, omit_defaults=True):
+    """People have to agree before the tool is called: to exactly this `digest`."""
+
+    turn: int
+    ordinal: int
+    call: str
+    approval: str
+    digest: str
     at: int
 
 
@@ -271,6 +311,7 @@ class HistoryCompacted(msgspec.Struct, frozen=True, omit_defaults=True):
     at: int
     tokens_before: int = 0
     tokens_after: int = 0
+    label: str = "untrusted/private"
 
 
 class OutboundIntended(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -320,8 +361,8 @@ class ConversationClosed(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 CONVERSATION_EVENTS = (
-    ConversationOpened, MessageReceived, MessageTurnedAway, TurnStarted, TurnAdmitted, AgentAdopted, ContextAssembled,
-    ModelAsked, ModelAnswered, ModelFailed, ModelLost, Guarded, ToolAsked, ToolAnswered, AnswerRejected, TurnReplied,
-    TurnEnded, TurnStuck, HistoryCompacted, OutboundIntended, OutboundAttempted, OutboundDelivered, OutboundFailed,
-    ConversationClosed,
+    ConversationOpened, MessageReceived, MessageTurnedAway, TurnStarted, TurnAdmitted, AgentAdopted, VariablesRead,
+    ContextAssembled, BudgetAsked, ModelAsked, ModelAnswered, ModelFailed, ModelLost, Guarded, ToolAsked, ToolWaits,
+    ToolAnswered, AnswerRejected, TurnReplied, TurnEnded, TurnStuck, HistoryCompacted, OutboundIntended, OutboundAttempted,
+    OutboundDelivered, OutboundFailed, ConversationClosed,
 )  # fmt: skip
