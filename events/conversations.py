@@ -363,6 +363,6 @@ class ConversationClosed(msgspec.Struct, frozen=True, omit_defaults=True):
 CONVERSATION_EVENTS = (
     ConversationOpened, MessageReceived, MessageTurnedAway, TurnStarted, TurnAdmitted, AgentAdopted, VariablesRead,
     ContextAssembled, BudgetAsked, ModelAsked, ModelAnswered, ModelFailed, ModelLost, Guarded, ToolAsked, ToolWaits,
-    ToolAnswered, AnswerRejected, TurnReplied, TurnEnded, TurnStuck, HistoryCompacted, OutboundIntended, OutboundAttempted,
-    OutboundDelivered, OutboundFailed, ConversationClosed,
+    ToolAnswered, AnswerRejected, TurnReplied, TurnEnded, TurnStuck, HistoryCompacted, OutboundIntended,
+    OutboundAttempted, OutboundDelivered, OutboundFailed, ConversationClosed,
 )  # fmt: skip

@@ -87,9 +87,9 @@ class OpenConversation(msgspec.Struct, frozen=True, omit_defaults=True):
 class Post(msgspec.Struct, frozen=True, omit_defaults=True):
     """A person or an actor writes. `id` is what the channel calls the message: a repetition is answered like the first.
 
-    With `agent`, a conversation that does not exist yet is opened. Answer: `{number, turn, status}`; `status` is started,
-    waiting (`turn` is 0) or repeated. Refused: `busy` (policy reject), `closed`, `full` (too many wait). A message that
-    a guard blocks is taken; its turn ends failed, as `blocked`.
+    With `agent`, a conversation that does not exist yet is opened. Answer: `{number, turn, status}`; `status` is
+    started, waiting (`turn` is 0) or repeated. Refused: `busy` (policy reject), `closed`, `full` (too many wait). A
+    message that a guard blocks is taken; its turn ends failed, as `blocked`.
     """
 
     id: str
