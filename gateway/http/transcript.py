@@ -18,7 +18,7 @@ _REGISTRY: Final = Registry(c.CONVERSATION_EVENTS)
 
 
 class ToolLine(msgspec.Struct):
-    """A tool that was asked for in a turn. `status` is asked until there is an answer."""
+    """A tool that was asked for in a turn. `status` is asked, or waiting for an approval, until there is an answer."""
 
     ordinal: int
     tool: str
@@ -26,6 +26,8 @@ class ToolLine(msgspec.Struct):
     arguments: str
     status: str = "asked"
     text: str = ""
+    approval: str = ""
+    digest: str = ""
 
 
 class TurnLine(msgspec.Struct):
@@ -187,12 +189,16 @@ def _advance(turn: TurnLine, e: Any) -> None:
             turn.version = e.version
         case c.ModelAsked():
             turn.steps = max(turn.steps, e.step)
-        case c.ModelAnswered():
+        case c.ModelAnswered(late=False):
             turn.models = [*turn.models, e.model]
             turn.stand_in = turn.stand_in or is_stand_in(e.model)
             turn.partial = e.answer.text
         case c.ToolAsked():
             turn.tools = [*turn.tools, ToolLine(e.ordinal, e.tool, e.call, e.arguments)]
+        case c.ToolWaits():
+            for tool in turn.tools:
+                if tool.ordinal == e.ordinal:
+                    tool.status, tool.approval, tool.digest = "waiting", e.approval, e.digest
         case c.ToolAnswered():
             for tool in turn.tools:
                 if tool.ordinal == e.ordinal:
