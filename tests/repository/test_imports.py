@@ -23,6 +23,8 @@ PURE = {
 LANGUAGE = {
     "actors/workflows/definition": {"pydantic", "yaml", "jsonschema", "referencing"},
     "actors/workflows/inputs.py": {"jsonschema", "referencing"},
+    "actors/agents/definition": {"pydantic", "jinja2"},
+    "actors/agents/lifecycle.py": {"transitions"},
 }
 """Where a library without sockets or files is the better parser or validator."""
 
