@@ -14,6 +14,7 @@ from typing import Any, Final, cast
 
 import msgspec
 
+from actors.agents.definition.plan import AgentDefinition
 from actors.agents.messages import DeclareVariable, ReadVariables, RemoveVariable, SetVariable
 from actors.core.kind import Kind
 from actors.core.outputs import Reply
@@ -125,6 +126,13 @@ def effective(scopes: Mapping[str, Mapping[str, Any]], names: Iterable[str]) -> 
                 found[name] = values[plain if dot else name]
                 break
     return found
+
+
+def visible_values(definition: AgentDefinition, scopes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """What a model is shown of the variables: the effective values, else the defaults of the definition."""
+    spoken = {name: definition.variables[name].default for name in definition.visible if name in definition.variables}
+    defaults = {name: default for name, default in spoken.items() if default is not msgspec.UNSET}
+    return defaults | effective(scopes, definition.visible)
 
 
 def problem_of(declared: Declared, value: Any) -> str:

@@ -1,1 +1,4 @@
-"""What an agent is: read from a file, checked, and published as a version."""
+"""Definitions of agents: the file, its errors all at once, and what turns are taken by.
+
+Importing it is cheap; what needs pydantic is in `compile` and `schema`.
+"""

@@ -114,6 +114,8 @@ class AgentDefinition(msgspec.Struct, frozen=True, omit_defaults=True):
     """Agents it may call as tools."""
     variables: dict[str, Variable] = {}
     """The context variables it uses, named as in `visible`; those that are secrets are not visible."""
+    tool_roles: dict[str, dict[str, str]] = {}
+    """What the arguments of each tool decide, as `ToolDefinition.roles`, when the version was published."""
     metadata: dict[str, Any] = {}
 
 
