@@ -80,7 +80,7 @@ def decide(state: Budget, message: Message) -> list[Any]:
         case ReserveBudget(holder, usd):
             return _reserve(state, holder, usd, message)
         case SettleBudget(holder, usd, estimated):
-            return [BudgetSettled(holder, _amount(usd), message.time, estimated), Reply({"settled": True})]
+            return [_settled(state, holder, _amount(usd), estimated, message.time), Reply({"settled": True})]
         case _:
             return []
 
@@ -106,6 +106,12 @@ def _reserve(state: Budget, holder: str, usd: str, message: Message) -> list[Any
     return [reserved, Reply({"granted": True, "left": None if left is None else minus(left, usd)})]
 
 
+def _settled(state: Budget, holder: str, usd: str, estimated: bool, now: int) -> BudgetSettled:
+    counted = window_of(state.period, now) <= state.window
+    instead = state.estimated.get(holder, "") if counted else ""
+    return BudgetSettled(holder, usd, now, estimated, state.reserved.get(holder, ""), instead)
+
+
 def _amount(text: str) -> str:
     """An amount as it is kept. Raises Refused for what is none."""
     if not _DECIMAL.fullmatch(text):
@@ -125,15 +131,12 @@ def evolve(state: Budget, event: Any) -> Budget:
             _turn(state, at)
             state.reserved[holder] = usd
             state.held = plus(state.held, usd)
-        case BudgetSettled(holder, usd, at, estimated):
+        case BudgetSettled(holder, usd, at, estimated, freed, instead):
             _turn(state, at)
-            held = state.reserved.pop(holder, None)
-            if held is not None:
-                state.held = minus(state.held, held)
-            thought = state.estimated.pop(holder, None)
-            if thought is not None:
-                state.spent = minus(state.spent, thought)
-            state.spent = plus(state.spent, usd)
+            state.reserved.pop(holder, None)
+            state.estimated.pop(holder, None)
+            state.held = minus(state.held, freed or "0")
+            state.spent = minus(plus(state.spent, usd), instead or "0")
             if estimated:
                 state.estimated[holder] = usd
                 if len(state.estimated) > CORRECTABLE:

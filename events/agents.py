@@ -137,12 +137,15 @@ class BudgetRefused(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class BudgetSettled(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A call cost `usd`. `estimated`: nobody knows, so the estimate counts."""
+    """A call cost `usd`. `estimated`: nobody knows, so the estimate counts. `freed` is what was set aside for it,
+    `instead` the estimate that counted until now."""
 
     holder: str
     usd: str
     at: int
     estimated: bool = False
+    freed: str = ""
+    instead: str = ""
 
 
 BUDGET_EVENTS = (BudgetSet, BudgetReserved, BudgetRefused, BudgetSettled)

@@ -258,12 +258,14 @@ class ToolAnswered(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class AnswerRejected(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An answer did not fit the output schema, or a guard wants another: the model is asked again."""
+    """An answer did not fit the output schema, was empty, or a guard wants another (`code`: schema, empty, guard): the
+    model is asked again, and told the reason."""
 
     turn: int
     step: int
     reason: str
     asks_left: int
+    code: str = "schema"
 
 
 class TurnReplied(msgspec.Struct, frozen=True, omit_defaults=True):

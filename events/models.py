@@ -97,7 +97,7 @@ class ModelAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class ModelFailure(msgspec.Struct, frozen=True, omit_defaults=True):
     """Why there is no answer. `kind`: rate-limit, context-length, content-filter, timeout, auth, server, invalid,
-    network, unavailable. `retry_after` in seconds."""
+    network, unavailable, divergence. `retry_after` in seconds."""
 
     kind: str
     message: str

@@ -74,14 +74,16 @@ class ToolUseGranted(msgspec.Struct, frozen=True, omit_defaults=True):
 
     call: str
     at: int
+    group: str = ""
 
 
 class ToolUseQueued(msgspec.Struct, frozen=True, omit_defaults=True):
-    """All places are taken, or the rate is reached: the call waits."""
+    """All places are taken, or the rate is reached: the call waits. `group` is whom it takes turns as."""
 
     call: str
     at: int
     why: str = ""
+    group: str = ""
 
 
 class ToolUseEnded(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -110,6 +112,9 @@ class CallRequested(msgspec.Struct, frozen=True, omit_defaults=True):
     conversation: str = ""
     turn: int = 0
     dry: bool = False
+    roles: list[str] = []
+    guards: list[Any] = []
+    """Guards that look at this call besides those of the policy."""
 
 
 class CallPinned(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -122,7 +127,7 @@ class CallPinned(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class CallLabelled(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The labels of the arguments by what they decide, and of all together."""
+    """The label of each argument, by its name, and of all together."""
 
     labels: dict[str, str]
     joined: str
@@ -137,7 +142,8 @@ class CallGuarded(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class CallJudged(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The policy decided: allow, deny, ask. `rule` is the id of the rule, "" when none applied (then it is denied)."""
+    """The policy decided: allow, deny, ask. `rule` is the id of the rule, "" when none applied (then it is denied).
+    `expires` is in seconds from when people are asked."""
 
     policy: str
     version: int
@@ -147,6 +153,11 @@ class CallJudged(msgspec.Struct, frozen=True, omit_defaults=True):
     why: str
     approvers: list[str] = []
     quorum: int = 1
+    expires: float | None = None
+    sandbox: str = ""
+    """The level of the sandbox that the policy and the tool need."""
+    guards: list[Any] = []
+    """Those that will look at the result."""
 
 
 class CallApprovalAsked(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -80,8 +80,21 @@ class Overloaded(e.Unavailable):
     retry_after = 5.0
 
 
+class Full(e.Unavailable):
+    """The conversation takes no message now: a turn is under way, or too many messages wait."""
+
+    code = "full"
+    retry_after = 2.0
+
+
+class TurnFailed(e.ThespisError):
+    """The agent's turn ended without an answer."""
+
+    code = "turn-failed"
+
+
 class NotValid(e.Invalid):
-    """A workflow definition is not valid. `extra` has all its problems."""
+    """A definition is not valid. `extra` has all its problems."""
 
     code = "definition"
 
@@ -142,6 +155,8 @@ PROBLEMS: Final[dict[type[e.ThespisError], Row]] = {
     e.BusUnavailable: Row("Bus not available", 503, TRY_AGAIN, "check NATS: `thespis doctor`"),
     RateLimited: Row("Too many requests", 429, TRY_AGAIN, "slow down"),
     Overloaded: Row("Too many runs", 429, TRY_AGAIN, "try again when some of them have ended"),
+    Full: Row("Conversation is full", 429, TRY_AGAIN, "try again when a turn has ended"),
+    TurnFailed: Row("The turn failed", 502, FAILED, "look at the conversation; the same key gets the same answer"),
     NotValid: Row("Definition not valid", 422, INVALID, "correct the definition; all that is wrong is listed"),
     Partial: Row(
         "Recorded in part", 503, TRY_AGAIN, "send the same batch again: what was recorded stays recorded once"

@@ -47,6 +47,7 @@ from events.errors import (
     InvalidData,
     InvalidName,
     NotOwned,
+    OutcomeUnknown,
     ThespisError,
     Unserved,
 )
@@ -148,7 +149,7 @@ class Host:
         self.run_queue = RunQueue(self)
         self._room: asyncio.Future[None] | None = None
         self.appender = Appender(store, self._on_batch)
-        self.loader = Loader(store, self._on_loaded, self.words.sealing)
+        self.loader = Loader(store, self._on_loaded, self._on_absent, self.words.sealing)
         self.sources = Sources(self)
         self.handover = Handover(self)
         self.mailroom = Mailroom(store, self.sources.take_mail, self._wait_for_room)
@@ -220,6 +221,11 @@ class Host:
     def owned(self) -> Mapping[int, int]:
         """The partitions this host serves now, with their epochs."""
         return self.ownership.owned
+
+    @property
+    def away(self) -> ThespisError | None:
+        """See `Actors.away`."""
+        return self.ownership.away
 
     @property
     def handled(self) -> int:
@@ -405,6 +411,11 @@ class Host:
         if cell.queue:
             work = self.run_queue.take(cell)
             self.supervision.park(cell, work, "its history cannot be folded", said)
+
+    def _on_absent(self, cell: Cell, error: ThespisError) -> None:
+        if cell.uncertain:
+            error = OutcomeUnknown(f"nobody knows whether what {cell.address} decided last is in the log: {error}")
+        self.supervision.tell_outside(cell, error)
 
     def _wait_for_room(self) -> asyncio.Future[None] | None:
         if self.run_queue.waiting < self.settings.host_limit // 2:

@@ -15,13 +15,20 @@ PER_QUERY = 64
 CONCURRENT = 4
 
 OnLoaded = Callable[[Cell, Folded | None, Loaded | None, Exception | None], None]
+OnAbsent = Callable[[Cell, ThespisError], None]
 
 
 class Loader:
-    """Loads cells in batches: what arrives while a query runs goes into the next. An absent store is waited out."""
+    """Loads cells in batches: what arrives while a query runs goes into the next.
 
-    def __init__(self, store: EventStore, on_loaded: OnLoaded, sealing: Sealing | None = None) -> None:
+    An absent store is waited out, and `on_absent` told at each try that fails.
+    """
+
+    def __init__(
+        self, store: EventStore, on_loaded: OnLoaded, on_absent: OnAbsent, sealing: Sealing | None = None
+    ) -> None:
         self._store = store
+        self._on_absent = on_absent
         self._sealing = sealing
         self._on_loaded = on_loaded
         self._waiting: dict[Cell, None] = {}
@@ -61,7 +68,9 @@ class Loader:
             try:
                 loaded = await self._store.load([(c.tenant, c.address, c.kind.fold_id) for c in cells])
                 break
-            except StoreUnavailable:
+            except StoreUnavailable as error:
+                for cell in cells:
+                    self._on_absent(cell, error)
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, 1.0)
             except ThespisError as error:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from zlib import crc32
 
 from events.address import PARTITIONS
-from events.errors import NotOwned, ThespisError
+from events.errors import NotOwned, StoreUnavailable, ThespisError
 from events.store import EventStore, HostRow, Lease
 
 BEATS = 8
@@ -55,6 +55,8 @@ class Ownership:
         self._given = given
         self.owned: dict[int, int] = {}
         self.hosts: list[HostRow] = []
+        self.away: ThespisError | None = None
+        """What the store said, or that it said nothing, when the lease was lost for it."""
         self._wake = asyncio.Event()
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -115,11 +117,14 @@ class Ownership:
                 async with asyncio.timeout(self._ttl):
                     await self._beat()
                 renewed = began
+                self.away = None
             except NotOwned:
                 await self._again()
-            except (ThespisError, TimeoutError):
-                if self.owned and loop.time() - renewed > self._ttl:
-                    await self._drop()
+            except (ThespisError, TimeoutError) as error:
+                if loop.time() - renewed > self._ttl:
+                    self.away = error if isinstance(error, ThespisError) else StoreUnavailable("Postgres is silent")
+                    if self.owned:
+                        await self._drop()
 
     async def _again(self) -> None:
         """The lease ran out while this host was away: everything it held may be another's. Begin anew."""

@@ -40,6 +40,11 @@ class Actors(Protocol):
         """The partitions this host serves now, with their epochs."""
         ...
 
+    @property
+    def away(self) -> ThespisError | None:
+        """Why this host owns nothing: the store did not answer for longer than its lease; None while it does."""
+        ...
+
     def serves(self, kind: str) -> bool:
         """Whether actors of that kind run here."""
         ...

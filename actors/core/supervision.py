@@ -109,6 +109,13 @@ class Supervision:
             self._host.run_queue.waiting -= 1
             self.answer(work, error())
 
+    def tell_outside(self, cell: Cell, error: ThespisError) -> None:
+        """Who waits outside is told; what has a row waits on."""
+        for work in [work for work in cell.queue or () if work.done is not None]:
+            cast("deque[Work]", cell.queue).remove(work)
+            self._host.run_queue.waiting -= 1
+            self.answer(work, error)
+
     def leave_to_store(self, cell: Cell) -> None:
         """Tells that wait in the store are older than those that came into memory meanwhile: take all from there."""
         for work in [work for work in cell.queue or () if work.mail is not None]:

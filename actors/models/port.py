@@ -11,8 +11,9 @@ from events.models import ChatMessage, ModelAnswer, ModelFailure, ModelRequest, 
 
 KINDS = (
     "rate-limit", "context-length", "content-filter", "timeout", "auth", "server", "invalid", "network", "unavailable",
+    "divergence",
 )  # fmt: skip
-"""Kinds of failures: what retry, fallback and cooldown look at."""
+"""Kinds of failures: what retry, fallback and cooldown look at. `divergence`: a recording has no answer to this."""
 
 
 class ModelError(Exception):

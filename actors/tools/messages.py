@@ -48,12 +48,26 @@ class EnterTool(msgspec.Struct, frozen=True, omit_defaults=True):
 
     call: str
     hash: str
+    group: str = ""
+    """Those who wait take turns by group (a conversation, a person)."""
 
 
 class PlaceGranted(msgspec.Struct, frozen=True, omit_defaults=True):
     """Told to a call that waited for its place."""
 
     call: str
+
+
+class PlaceLost(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Told to a call that waited for its place: the tool is disabled, or another definition by now."""
+
+    call: str
+    code: str
+    reason: str
+
+
+class RateDue(msgspec.Struct, frozen=True):
+    """A tool's own timer: more calls may be let in by its rate."""
 
 
 class LeaveTool(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -113,12 +127,18 @@ class RequestCall(msgspec.Struct, frozen=True, omit_defaults=True):
     conversation: str = ""
     turn: int = 0
     dry: bool = False
+    guards: list[Any] = []
+    """Guards (`actors.tools.guards.Guard` as JSON) of the asker, besides those of the policy."""
 
 
 class DropCall(msgspec.Struct, frozen=True, omit_defaults=True):
     """Nobody wants it any more. What has begun is not stopped; its result is recorded."""
 
     reason: str = ""
+
+
+class CallDue(msgspec.Struct, frozen=True):
+    """A call's own timer: the actor that performs it has taken longer than the tool may."""
 
 
 class CallFinished(msgspec.Struct, frozen=True, omit_defaults=True):

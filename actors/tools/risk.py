@@ -11,6 +11,14 @@ from events.tools import ToolDefinition
 LEAVES: Final = frozenset({"read-network", "write-external", "privileged"})
 """Tiers by which something may leave this machine."""
 
+SANDBOX: Final = ("", "landlock", "mounts", "namespaces", "bubblewrap")
+"""Levels of the sandbox, rising; "" is none."""
+
+
+def stronger(*levels: str) -> str:
+    """The strongest of these levels."""
+    return SANDBOX[max((SANDBOX.index(level) for level in levels), default=0)]
+
 
 def worse(*risks: str) -> str:
     """The highest tier of these."""

@@ -19,7 +19,7 @@ from gateway.http.guard import Guard, outward
 from gateway.http.keys import CLOSING, GUARD, SHOWS, TAIL
 from gateway.http.negotiate import check_accept
 from gateway.http.params import parse
-from gateway.http.route import Call, Route
+from gateway.http.route import JSON, Call, Route
 from gateway.http.routes import ROUTES
 from gateway.http.showing import Shows
 from gateway.http.tail import Tail
@@ -96,7 +96,7 @@ def _inner(route: Route, door: Door, settings: Settings, guard: Guard) -> _Inner
 
 def _surround(door: Door, settings: Settings) -> Callable[..., Awaitable[web.StreamResponse]]:
     metrics = door.metrics
-    live = {route.path for route in ROUTES if route.live}
+    live = {route.path for route in ROUTES if route.live or route.endless}
 
     @web.middleware
     async def surround(request: web.Request, handler: _Inner) -> web.StreamResponse:
@@ -173,7 +173,10 @@ def _problem(request: web.Request, error: BaseException, *, allow: str | None = 
     if retry_after is not None:
         headers["Retry-After"] = str(max(1, math.ceil(retry_after)))
     status = row(type(error)).status
-    response = web.Response(body=msgspec.json.encode(document), status=status, headers=headers, content_type=MEDIA_TYPE)
+    media, route = MEDIA_TYPE, request.get(ROUTE)
+    if route is not None and route.errors is not None:
+        media, document = JSON, route.errors(document)
+    response = web.Response(body=msgspec.json.encode(document), status=status, headers=headers, content_type=media)
     if status in _HANG_UP and request.can_read_body and not request.content.at_eof():
         response.force_close()  # the rest of the body is not worth reading
     return response

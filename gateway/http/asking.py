@@ -11,7 +11,7 @@ import msgspec
 from events import cloudevents as ce
 from events import ids
 from events.envelope import Answer, Message
-from events.errors import DeadlineExceeded, NotFound
+from events.errors import DeadlineExceeded, NotFound, Refused
 from gateway.http.commands import declined
 from gateway.http.context import correlation, deadline, key, patience, trace
 from gateway.http.route import Call
@@ -68,6 +68,21 @@ async def ask(call: Call, to: str, data: msgspec.Struct, part: str = "") -> dict
     """The reply, with `position` and `duplicate`. Raises what a refusal means: NotFound, InvalidData, Declined."""
     sent = message(call, to, data, part)
     return reply(sent, await send(call, sent))
+
+
+async def told(call: Call, to: str, question: msgspec.Struct) -> dict[str, Any]:
+    """What an actor says of itself; nothing is recorded. Raises NotFound where it says that there is no such thing."""
+    wait = patience(call)
+    try:
+        async with asyncio.timeout(wait):
+            found = await call.door.client.query(call.tenant, to, type(question).__name__, _encode(question))
+    except TimeoutError:
+        raise DeadlineExceeded(f"{to} did not answer within {wait:g} s", hint="nothing was recorded") from None
+    except Refused as error:
+        if error.reason_code in _MISSING:
+            raise NotFound(error.message) from None
+        raise
+    return _decode(found)
 
 
 def reply(sent: Message, found: Answer) -> dict[str, Any]:

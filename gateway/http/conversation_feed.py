@@ -79,7 +79,7 @@ class Feed:
             elif events is None:
                 piece = showing.next(seen)
                 if piece is None:
-                    if not await self._something(showing):
+                    if not await self.something(showing, settings.heartbeat):
                         yield None
                 elif piece.step and (piece.turn, piece.step) > self._answered:
                     yield piece
@@ -108,9 +108,9 @@ class Feed:
             self._note(event)
         return found
 
-    async def _something(self, showing: Showing) -> bool:
-        """Wait for a commit or a piece; False when neither came."""
-        head = asyncio.ensure_future(self._call.door.heads.beyond(self.cursor, self._call.settings.heartbeat))
+    async def something(self, showing: Showing, timeout: float) -> bool:
+        """Wait for a commit or a piece; False when neither came within `timeout` seconds."""
+        head = asyncio.ensure_future(self._call.door.heads.beyond(self.cursor, timeout))
         piece = showing.waiter()
         try:
             await asyncio.wait((head, piece), return_when=asyncio.FIRST_COMPLETED)

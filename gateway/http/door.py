@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -24,6 +24,9 @@ from gateway.http.subjects_port import Subjects
 from projections.core.parking import Outcome
 from projections.core.port import Build, Page, ParkedKey, ReadModelStore, Switch
 from projections.core.projector import Status
+
+if TYPE_CHECKING:
+    from actors.agents.definition.compile import CompiledAgent
 
 
 class Client(Protocol):
@@ -115,12 +118,13 @@ class Live(Protocol):
 class Agents(Protocol):
     """What checks definitions of agents, with the models and tools known here."""
 
-    async def check(self, text: str, name: str) -> Any:
-        """The definition in a text, ready to be published: `definition` (JSON), `hash`, `name`. Raises NotValid."""
+    @property
+    def broken(self) -> Sequence[Any]:
+        """Files of the workspace that are wrong, as `file` and `problems`."""
         ...
 
-    def schema(self) -> dict[str, Any]:
-        """The JSON Schema of definitions."""
+    async def check(self, text: str, file: str) -> CompiledAgent:
+        """A definition, checked and resolved. Raises DefinitionInvalid with all that is wrong."""
         ...
 
 

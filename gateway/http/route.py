@@ -71,6 +71,10 @@ class Route:
     """Request headers that mean something here, with their meaning."""
     live: bool = False
     """A stream without end: no limit of time, not counted as a request in hand."""
+    endless: bool = False
+    """May answer with a stream without end: no limit of time, not counted as a request in hand."""
+    errors: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+    """How a problem document is told here, where clients expect another form."""
 
 
 def answer(content: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:

@@ -27,6 +27,7 @@ from events.errors import (
     NotOwned,
     OutcomeUnknown,
     ThespisError,
+    Unavailable,
 )
 from infra.nats import errors, operations
 from infra.nats.messages import HOST, decode_answer, encode_message, subject_for
@@ -97,9 +98,10 @@ class Client:
         if timeout <= 0:
             raise DeadlineExceeded(f"the deadline of {message.type} for {message.to} has passed")
         late = DeadlineExceeded(f"{message.to} did not answer {message.type} in time")
-        timer = loop.call_later(timeout, done, late)
+        attempt = _Try(self, message, done, timeout - 0.001)
+        timer = loop.call_later(timeout, lambda: done(attempt.unsure or late))
         try:
-            _Try(self, message, done, timeout - 0.001).begin()
+            attempt.begin()
             return await future
         finally:
             timer.cancel()
@@ -209,7 +211,7 @@ class Client:
 class _Try:
     """One message on its way, tried until there is an answer or no time."""
 
-    __slots__ = ("client", "deadline", "delay", "done", "message", "partition", "timeout")
+    __slots__ = ("client", "deadline", "delay", "done", "message", "partition", "timeout", "unsure")
 
     def __init__(self, client: Client, message: Message, done: Done, timeout: float) -> None:
         self.client = client
@@ -218,6 +220,8 @@ class _Try:
         self.timeout = timeout
         self.deadline = 0.0
         self.delay = 0.01
+        self.unsure: OutcomeUnknown | None = None
+        """A try of which nobody knows whether it was handled: no later one that fails can say that it was not."""
         self.partition = partition_of(message.tenant, message.to)
 
     def begin(self) -> None:
@@ -243,7 +247,9 @@ class _Try:
 
     def returned(self, reply: BusMessage | ThespisError) -> None:
         if isinstance(reply, NotFound):
-            self.finish(_nobody(self.partition))
+            actors = self.client.actors
+            away = actors.away if actors is not None else None
+            self.finish(away or _nobody(self.partition))
         elif isinstance(reply, DeadlineExceeded):
             self.finish(OutcomeUnknown(reply.message))
         elif isinstance(reply, ThespisError):
@@ -255,13 +261,17 @@ class _Try:
                 self.done(error)
 
     def finish(self, result: Answer | ThespisError) -> None:
+        if isinstance(result, OutcomeUnknown):
+            self.unsure = result
+        elif self.unsure is not None and isinstance(result, Unavailable) and not isinstance(result, _AGAIN):
+            result = self.unsure
         if isinstance(result, _AGAIN):
             loop = asyncio.get_running_loop()
             if loop.time() + self.delay < self.until():
                 loop.call_later(self.delay * (0.5 + random()), self.begin)
                 self.delay = min(self.delay * 2, SLOWEST)
                 return
-        self.done(result)
+        self.done(self.unsure if self.unsure is not None and isinstance(result, Unavailable) else result)
 
 
 def _nobody(partition: int | None = None) -> NotOwned:

@@ -70,6 +70,34 @@ async def said_to_be(url: str, code: str) -> str:
             await asyncio.sleep(0.05)
 
 
+async def test_whoever_asks_while_postgres_is_gone_is_told_so_and_does_not_wait_for_nothing(
+    postgres_server: Postgres, nats_server: Nats, tmp_path: Path
+):
+    async with Stage(postgres_server, nats_server.embedded, tmp_path) as stage, aiohttp.ClientSession() as session:
+        await stage.add(1)
+        url = stage.hosts[0].url
+
+        async def told() -> str:
+            body = {"message": "Do", "data": {"n": 1}}
+            async with session.post(f"{url}/v1/actors/clerk/0/ask", json=body) as response:
+                return "" if response.status == 200 else (await response.json())["code"]
+
+        async def owned() -> bool:
+            async with session.get(f"{url}/metrics") as response:
+                return "thespis_partitions_owned 0" not in await response.text()
+
+        assert await told() == ""
+        await postgres_server.kill()
+        async with asyncio.timeout(60):
+            while await owned():  # as long as the lease lasts; a commit may have been under way
+                assert await told() in ("store-unavailable", "outcome-unknown")
+        assert await told() == "store-unavailable"
+        await postgres_server.restart()
+        async with asyncio.timeout(60):
+            while await told() != "":
+                await asyncio.sleep(0.05)
+
+
 async def test_a_full_disk_is_said_and_once_there_is_room_everything_goes_on(
     cramped: Postgres, small_disk: Path, nats_server: Nats, tmp_path: Path
 ):

@@ -12,7 +12,7 @@ from nats.aio.client import Client
 from actors.core.port import ActorView, Done
 from events.address import PARTITIONS, partition_of
 from events.envelope import Answer, Event, Message
-from events.errors import KeyReused, NotOwned, Unserved
+from events.errors import KeyReused, NotOwned, ThespisError, Unserved
 from events.registry import Registry
 from infra.nats.options import options
 
@@ -90,6 +90,10 @@ class Kernel:
     @property
     def owned(self) -> Mapping[int, int]:
         return self.epochs
+
+    @property
+    def away(self) -> ThespisError | None:
+        return None
 
     def serves(self, kind: str) -> bool:
         return kind in self.kinds
