@@ -128,6 +128,14 @@ class Agents(Protocol):
         ...
 
 
+class Policies(Protocol):
+    """What checks rules about tools."""
+
+    async def check(self, text: str, file: str) -> tuple[msgspec.Raw, str]:
+        """The rules in a text and their hash. Raises NotValid with all that is wrong."""
+        ...
+
+
 class Consumer(msgspec.Struct, frozen=True):
     """Somebody who reads the log or the bus in order: a relay, a router, the spool, a projection.
 
@@ -202,4 +210,6 @@ class Door:
     """None: answers are seen when they are there, and no sooner."""
     agents: Agents | None = None
     """None: definitions of agents cannot be published here."""
+    policies: Policies | None = None
+    """None: rules about tools cannot be published here."""
     metrics: Metrics = field(default_factory=Metrics)

@@ -24,6 +24,7 @@ from gateway.http import (
     subjects,
 )
 from gateway.http.route import EVENT_STREAM, JSON, TEXT, Route
+from gateway.http.routes_agents import AGENT_ROUTES
 from gateway.http.routes_workflows import WORKFLOW_ROUTES
 
 _ACTOR: Final = "/v1/actors/{kind}/{id:.+}"
@@ -314,6 +315,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         answer=subjects.ErasureOut,
     ),
     *WORKFLOW_ROUTES,
+    *AGENT_ROUTES,
     Route(
         method="GET",
         path="/healthz",

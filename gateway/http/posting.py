@@ -1,0 +1,94 @@
+"""Saying something in a conversation, and waiting for the answer: what all doors to a conversation share."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Final
+
+import msgspec
+
+from actors.agents.messages import Post
+from events import ids
+from events.envelope import Answer
+from events.errors import NotFound
+from gateway.http.asking import message, reply, send
+from gateway.http.context import correlation
+from gateway.http.conversation_feed import Feed
+from gateway.http.route import Call
+from gateway.http.showing import Showing
+from gateway.http.transcript import Transcript, TurnLine
+from gateway.problems import Declined, Full
+
+AGAIN: Final = 100
+"""Times that one key may be refused because there is no room; then it needs another."""
+
+_BUSY: Final = frozenset(("busy", "full"))
+
+_DECIDED: Final = 64
+"""More events than one decision about a message has."""
+
+
+class Posted(msgspec.Struct):
+    """A message that was taken."""
+
+    number: int
+    turn: int
+    version: int
+    """Of the conversation, when it had been taken."""
+    position: int
+    duplicate: bool
+
+
+async def check_agent(call: Call, name: str) -> None:
+    """Raises NotFound unless there is an agent of that name."""
+    if not await call.door.store.read_stream(call.tenant, f"agent/{name}", limit=1):
+        raise NotFound(f"there is no agent {name!r}", hint="GET /v1/agents lists them")
+
+
+async def post(call: Call, stream: str, said: Post, key: str | None) -> Posted:
+    """Have a message taken, once for its key. Raises Full when there is no room now: the key may be tried again."""
+    used = key or ids.random_id()
+    again = False
+    for attempt in range(AGAIN):
+        part = f"{used}\0again {attempt}" if attempt else used
+        id = ids.keyed(call.tenant, call.principal.name, stream, f"post\0{part}")
+        sent = msgspec.structs.replace(message(call, stream, said), id=id, correlation=correlation(call.request) or id)
+        found = await send(call, sent)
+        again = again or found.duplicate
+        try:
+            return _posted(reply(sent, found), found, again)
+        except Declined as error:
+            if error.reason_code not in _BUSY:
+                raise
+            if not found.duplicate:
+                raise Full(error.message) from None
+    raise Full(f"{stream} refused this key {AGAIN} times", hint="use another key")
+
+
+def _posted(said: dict[str, Any], found: Answer, again: bool) -> Posted:
+    return Posted(said["number"], said.get("turn", 0), found.version, found.position, again)
+
+
+async def began(call: Call, stream: str, posted: Posted) -> Transcript:
+    """The conversation from the message on, as it is now."""
+    transcript = Transcript()
+    transcript.version = max(posted.version - _DECIDED, 0)
+    transcript.fold(await call.door.store.read_stream(call.tenant, stream, transcript.version))
+    return transcript
+
+
+async def answered(call: Call, stream: str, posted: Posted, wait: float) -> TurnLine | None:
+    """The turn that answers a message: once it has ended, or as it is after `wait` seconds."""
+    end = time.monotonic() + min(wait, call.settings.max_wait)
+    transcript = await began(call, stream, posted)
+    feed = Feed(call, stream, transcript.position)
+    nothing = Showing()
+    while (turn := transcript.turn_of(posted.number)) is None or not turn.over:
+        events = await feed.events()
+        if events is not None:
+            transcript.fold(events)
+        elif (left := end - time.monotonic()) <= 0:
+            break
+        else:
+            await feed.something(nothing, left)
+    return turn
