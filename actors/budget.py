@@ -20,6 +20,7 @@ from actors.core.outputs import Reply
 from events.agents import BUDGET_EVENTS, BudgetRefused, BudgetReserved, BudgetSet, BudgetSettled
 from events.envelope import Message
 from events.errors import Refused
+from events.pricing import plain
 
 PERIODS: Final = ("total", "day", "month")
 
@@ -48,12 +49,12 @@ class Budget(msgspec.Struct, omit_defaults=True):
 
 def plus(a: str, b: str) -> str:
     """The exact sum of two decimals."""
-    return format(_EXACT.add(Decimal(a), Decimal(b)), "f")
+    return plain(_EXACT.add(Decimal(a), Decimal(b)))
 
 
 def minus(a: str, b: str) -> str:
     """The exact difference of two decimals."""
-    return format(_EXACT.subtract(Decimal(a), Decimal(b)), "f")
+    return plain(_EXACT.subtract(Decimal(a), Decimal(b)))
 
 
 def window_of(period: str, at: int) -> str:

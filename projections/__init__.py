@@ -1,6 +1,20 @@
 """What we know: read models folded from the log. Each is one file and one line in `PROJECTIONS`."""
 
-from projections import actors, approvals, assets, events, inbox, lineage, runs, throughput, workflows
+from projections import (
+    actors,
+    agents,
+    approvals,
+    assets,
+    budgets,
+    conversations,
+    costs,
+    events,
+    inbox,
+    lineage,
+    runs,
+    throughput,
+    workflows,
+)
 from projections.core.chronicle import Chronicle
 from projections.core.comparison import Comparison
 from projections.core.definition import Layout, Projection, Ref, Row, Table
@@ -15,8 +29,12 @@ from projections.core.source import StoreSource
 
 PROJECTIONS = [
     actors.PROJECTION,
+    agents.PROJECTION,
     approvals.PROJECTION,
     assets.PROJECTION,
+    budgets.PROJECTION,
+    conversations.PROJECTION,
+    costs.PROJECTION,
     events.PROJECTION,
     inbox.PROJECTION,
     lineage.PROJECTION,

@@ -1,9 +1,12 @@
-"""What needs a person: actors that are parked, effects whose outcome nobody knows, messages nobody could deliver."""
+"""What needs a person: actors that are parked, effects whose outcome nobody knows, messages nobody could deliver,
+models without a price, turns that make no progress, agents that cannot go on, tools that are not what was approved."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
+from events.agents import AgentMoved
+from events.conversations import ModelAnswered, ModelLost, TurnEnded, TurnStuck
 from events.envelope import Event
 from events.system import (
     ActorParked,
@@ -13,6 +16,7 @@ from events.system import (
     EffectResolved,
     EffectUnknown,
 )
+from events.tools import ToolApproved, ToolDisabled, ToolSeen
 from projections.core.definition import Projection, Ref, Row, Table
 from projections.core.rows import Rows
 
@@ -38,8 +42,15 @@ INBOX = Table(
     key=("tenant", "item"),
     indexes=[("tenant", "open", "opened_at")],
 )
-"""`kind` is parked, unknown-effect or dead-letter; `item` names what it is about, so the same trouble twice is one
-row with `times` 2. `subject` is the message or effect, `subject_type` its type or kind."""
+"""`kind` is parked, unknown-effect, dead-letter, unknown-price, stuck-turn, agent or tool; `item` names what it is
+about, so the same trouble twice is one row with `times` 2. `subject` is the message, effect, model, turn, state or
+definition, `subject_type` its type or kind, or what led there."""
+
+MODEL_CALL: Final = "model-call"
+"""Effects of this kind are asked again by the conversation itself when nobody knows what became of them."""
+
+TROUBLE: Final = {"failed": "cannot start", "quarantined": "is quarantined"}
+"""States of an agent's life that need a person."""
 
 MAX_TEXT: Final = 4_000
 """Characters of a reason or an error that are shown."""
@@ -49,8 +60,20 @@ def _item(event: Event, data: Any) -> str:
     match data:
         case ActorParked() | ActorResumed():
             return f"parked:{event.stream}"
+        case EffectUnknown(kind=kind) | EffectResolved(kind=kind) if kind == MODEL_CALL:
+            return f"model-call:{event.stream}"
+        case ModelLost():
+            return f"model-call:{event.stream}"
         case EffectUnknown(effect=effect) | EffectResolved(effect=effect):
             return f"effect:{effect}"
+        case ModelAnswered(model=model):
+            return f"price:{_text(model)[:200]}"
+        case TurnStuck(turn=turn) | TurnEnded(turn=turn):
+            return f"stuck:{event.stream}:{turn}"
+        case AgentMoved():
+            return f"agent:{event.stream}"
+        case ToolSeen() | ToolDisabled() | ToolApproved():
+            return f"tool:{event.stream}"
         case DeadLetterResolved(stream=stream, message=message):
             return f"dead:{stream}:{message}"
         case _:
@@ -81,9 +104,45 @@ def apply(rows: Rows, event: Event, data: Any) -> None:
         ):
             _close(event, row, by, status + (f": {reason}" if reason else ""))
         case _:
-            return
+            row = _of_agents(event, item, row, data)
     if row is not None:
         rows.put(INBOX, row)
+
+
+def _of_agents(event: Event, item: str, row: Row | None, data: Any) -> Row | None:
+    """Open or close an item about an agent, a conversation or a tool. None: there is nothing to write down."""
+    was_open = row is not None and row["open"]
+    match data:
+        case ModelAnswered(cost=None):
+            return _opened(event, item, row, "unknown-price", data.model, "model", data.why or "no price is known", "")
+        case TurnStuck():
+            waits = ", ".join(data.waiting_for)
+            return _opened(event, item, row, "stuck-turn", str(data.turn), "turn", "it makes no progress", waits)
+        case AgentMoved(target=target, trigger=trigger) if target in TROUBLE or trigger == "reject":
+            what = TROUBLE.get(target, "cannot use its newest version")
+            return _opened(event, item, row, "agent", target, trigger, f"{event.stream} {what}", data.reason)
+        case ToolSeen(approved=False):
+            reason = "it waits to be approved" if row is None else "its definition is another one"
+            return _opened(event, item, row, "tool", data.hash, "ToolSeen", reason, data.origin)
+        case ToolDisabled():
+            return _opened(event, item, row, "tool", data.hash, "ToolDisabled", data.reason, "\n".join(data.diff))
+        case _ if not was_open:
+            return None
+        case ModelLost():
+            _close(event, row, event.stream, "asked again by the conversation; its estimate counts")
+        case ModelAnswered():
+            _close(event, row, "", "a price is known")
+        case TurnEnded(status=status):
+            _close(event, row, "", f"the turn ended: {status}")
+        case AgentMoved(target=target, by=by):
+            _close(event, row, by, target)
+        case ToolApproved(by=by, note=note):
+            _close(event, row, by, "approved" + (f": {note}" if note else ""))
+        case ToolSeen(by=by):
+            _close(event, row, by, "what a host has is approved")
+        case _:
+            return None
+    return row
 
 
 def _opened(
@@ -120,9 +179,24 @@ def _text(value: str) -> str:
 
 PROJECTION = Projection(
     "inbox",
-    version=2,
+    version=3,
     tables=[INBOX],
-    types=[ActorParked, ActorResumed, EffectUnknown, EffectResolved, DeadLettered, DeadLetterResolved],
+    types=[
+        ActorParked,
+        ActorResumed,
+        EffectUnknown,
+        EffectResolved,
+        DeadLettered,
+        DeadLetterResolved,
+        ModelAnswered,
+        ModelLost,
+        TurnStuck,
+        TurnEnded,
+        AgentMoved,
+        ToolSeen,
+        ToolDisabled,
+        ToolApproved,
+    ],
     keys=keys,
     apply=apply,
     reads=("tenant", "stream", "recorded_at"),

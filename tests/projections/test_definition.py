@@ -21,7 +21,8 @@ def test_the_front_door_shows_what_it_says() -> None:
 
 def test_the_built_in_projections_are_listed_once_each() -> None:
     assert [p.name for p in PROJECTIONS] == [
-        "actors", "approvals", "assets", "events", "inbox", "lineage", "runs", "throughput", "workflows",
+        "actors", "agents", "approvals", "assets", "budgets", "conversations", "costs", "events", "inbox", "lineage",
+        "runs", "throughput", "workflows",
     ]  # fmt: skip
 
 
