@@ -16,7 +16,6 @@ from actors.agents.messages import (
     SetVariable,
 )
 from events import ids
-from events.address import address
 from events.errors import InvalidData, NotFound
 from gateway.http import body
 from gateway.http.asking import ask, keyed, limit, page
@@ -35,19 +34,20 @@ async def begin(call: Call) -> web.Response:
     id = asked.id or keyed(call, f"agent/{asked.agent}", "conversation")
     to = stream_of(id)
     await check_agent(call, asked.agent)
-    said = await ask(call, to, OpenConversation(asked.agent, "http", asked.policy or "", asked.title))
+    said = await ask(call, to, OpenConversation(asked.agent, asked.channel, asked.policy or "", asked.title))
     return _done(id, {"agent": asked.agent, **said})
 
 
 async def list_conversations(call: Call) -> web.Response:
-    """Conversations, newest first."""
+    """Conversations, those first in which something happened last."""
     asked = call.query
     where = [Filter(n, "=", v) for n, v in (("agent", asked.agent), ("status", asked.status)) if v is not None]
-    order = [Order("opened_at", descending=True)]
+    order = [Order("last_at", descending=True)]
     found = await page(
         call, "conversations", Query(call.tenant, "conversations", where, order, limit(call), asked.after)
     )
-    rows = [{name: value for name, value in row.items() if name != "tenant"} for row in found.rows]
+    hidden = ("tenant", "position")
+    rows = [{name: value for name, value in row.items() if name not in hidden} for row in found.rows]
     return answer({"conversations": rows, "next": found.next, "position": found.cursor})
 
 
@@ -155,8 +155,7 @@ async def variables(call: Call) -> web.Response:
     """Declare, set or remove a context variable of the conversation."""
     asked = await body.model(call, VariableIn)
     id, who = call.path("id"), call.principal.name
-    await exists(call, id)
-    to = address("variables", f"conversation.{id}")
+    to = await exists(call, id)
     given = "value" in asked.model_fields_set
     if asked.remove and (given or asked.schema_ is not None):
         raise InvalidData("a variable cannot be set and removed at once")

@@ -23,6 +23,7 @@ class OpenIn(In):
 
     agent: AgentName
     id: ConversationId | None = Field(None, description="what to call it  [default: an id made from the key, or new]")
+    channel: Literal["http", "terminal"] = "http"
     policy: Policy | None = Field(None, description="for messages that come during a turn  [default: the agent's]")
     title: str = Field("", max_length=200)
 
@@ -74,10 +75,10 @@ class PostedOut(BaseModel):
 
 
 class ConversationsQuery(PageQuery):
-    """Which conversations, newest first."""
+    """Which conversations; those come first in which something happened last."""
 
     agent: str | None = None
-    status: Literal["open", "closed"] | None = None
+    status: Literal["idle", "busy", "waiting", "stuck", "closed"] | None = None
 
 
 class ConversationRow(BaseModel):
@@ -87,13 +88,27 @@ class ConversationRow(BaseModel):
     agent: str
     channel: str
     title: str
+    status: Literal["idle", "busy", "waiting", "stuck", "closed"] = Field(description="waiting: for people")
     by: str
-    status: str
+    parent: str | None
+    forked_from: str | None
     opened_at: int
-    turns: int
     messages: int
-    cost: str = Field(description="dollars of its turns, as far as they are known")
-    cost_unknown: int = Field(description="turns whose cost is not known")
+    turns: int = Field(description="that have ended")
+    turn: int = Field(description="the last one that began")
+    last_message: str = Field(description="the beginning of it")
+    last_message_at: int | None
+    last_at: int
+    model_calls: int
+    tool_calls: int
+    input: int = Field(description="tokens")
+    output: int
+    usd: str = Field(description="dollars, of the calls whose cost is known")
+    unknown: int = Field(description="calls at a cost nobody knows")
+    estimated: str = Field(description="dollars that stand for calls that were lost")
+    outbound: int
+    undelivered: int
+    compacted: int = Field(description="turns up to this one are shown to the model as a summary")
 
 
 class ConversationsOut(BaseModel):

@@ -46,12 +46,18 @@ class ToolsOut(BaseModel):
 
 
 class ToolOut(BaseModel):
-    """A tool: its definition, whether it may be used, what differs from what was approved, its places."""
+    """A tool: its definition, whether it may be used, what waits for approval, its places."""
 
     tool: str
     status: str
     hash: str
     definition: dict[str, Any]
+    origin: str
+    reason: str
+    approved_by: str
+    pending: dict[str, Any] | None = Field(description="`hash`, `definition` and `diff` of one that is not approved")
+    held: list[str] = Field(description="calls that hold one of its places")
+    waiting: list[str]
 
 
 class ApproveToolIn(In):
@@ -143,9 +149,13 @@ class PolicyOut(BaseModel):
 
     name: str
     version: int
+    newest: int
     hash: str
     rules: Any
     source: str
+    at: int
+    by: str
+    versions: list[dict[str, Any]]
 
 
 class PolicySourceIn(BaseModel):

@@ -74,6 +74,12 @@ async def began(call: Call, stream: str, posted: Posted) -> Transcript:
     transcript = Transcript()
     transcript.version = max(posted.version - _DECIDED, 0)
     transcript.fold(await call.door.store.read_stream(call.tenant, stream, transcript.version))
+    if posted.number in transcript.messages:
+        return transcript
+    # It was said long before, under another key.
+    transcript = Transcript()
+    while events := await call.door.store.read_stream(call.tenant, stream, transcript.version, limit=1000):
+        transcript.fold(events)
     return transcript
 
 
