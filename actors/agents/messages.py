@@ -165,6 +165,10 @@ class ReadVariables(msgspec.Struct, frozen=True, omit_defaults=True):
     names: list[str] = []
 
 
+class DescribeConversation(msgspec.Struct, frozen=True):
+    """A question: who talks to whom, the turn under way and what it waits for, messages that wait."""
+
+
 class CheckTurn(msgspec.Struct, frozen=True):
     """The conversation's own timer: has the turn made progress?"""
 

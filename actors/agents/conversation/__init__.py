@@ -1,0 +1,1 @@
+"""The actor kind `conversation`; see the README beside."""
