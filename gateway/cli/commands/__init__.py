@@ -64,6 +64,8 @@ COMMANDS: Final[dict[str, dict[str, str]]] = {
         "approvals list": "List what waits for somebody's agreement.",
         "approvals approve": "Agree.",
         "approvals deny": "Disagree.",
+        "mcp": "Be a server of the Model Context Protocol.",
+        "mcp serve": "Offer tools and agents to an MCP client, over standard input and output.",
         "inbox": "See what needs a person, and close it.",
         "inbox list": "List what needs a person.",
         "inbox show": "Show one item and its ways out.",
