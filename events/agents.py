@@ -149,3 +149,30 @@ class BudgetSettled(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 BUDGET_EVENTS = (BudgetSet, BudgetReserved, BudgetRefused, BudgetSettled)
+
+
+class InquiryMade(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A step of a workflow (or whoever is no actor) asks an agent something and waits. `conversation` is where."""
+
+    agent: str
+    conversation: str
+    message: str
+    at: int
+    by: str = ""
+
+
+class InquiryAnswered(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What came of it. `status`: replied, failed, interrupted, cancelled, refused; `cost` None when it is unknown."""
+
+    status: str
+    at: int
+    turn: int = 0
+    text: str = ""
+    data: Any = None
+    label: str = "untrusted/private"
+    reason: str = ""
+    usage: dict[str, int] = {}
+    cost: str | None = None
+
+
+INQUIRY_EVENTS = (InquiryMade, InquiryAnswered)
