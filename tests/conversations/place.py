@@ -79,6 +79,7 @@ class World:
         self.seconds: Callable[[ModelCall], float] = lambda _call: 0.5
         self.tool_seconds = 0.25
         self.verdicts: list[Any] = []
+        self.deliveries = "keyed"
         self.undeliverable: Callable[[Deliver], str] = lambda _deliver: ""
 
     async def ask(self, call: ModelCall, _attempt: Attempt) -> ModelResult:
@@ -105,7 +106,8 @@ class World:
         await self._pass(0.1)
         if problem := self.undeliverable(request):
             raise (ConnectionError if problem == "lost" else ValueError)(problem)
-        self.sent.append(request)
+        if (request.conversation, request.number) not in {(d.conversation, d.number) for d in self.sent}:
+            self.sent.append(request)  # it knows idempotency keys
         return Receipt([f"m{request.number}"])
 
     async def check(self, request: GuardCheck, _attempt: Attempt) -> GuardChecked:
@@ -126,7 +128,9 @@ class World:
         return [
             EffectKind(MODEL_CALL, request=ModelCall, perform=self.ask, result=ModelResult, timeout=3600),
             EffectKind("tool-do", request=RequestCall, perform=self.perform, reconcile=self.reconcile, timeout=3600),
-            EffectKind(CHANNEL_DELIVER, request=Deliver, perform=self.deliver, result=Receipt),
+            EffectKind(
+                CHANNEL_DELIVER, request=Deliver, perform=self.deliver, result=Receipt, effect_class=self.deliveries
+            ),
             EffectKind(GUARD_CHECK, request=GuardCheck, perform=self.check, effect_class="pure"),
             EffectKind(AGENT_START, request=StartAgent, perform=self.start, effect_class="pure"),
         ]
