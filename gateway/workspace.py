@@ -25,6 +25,7 @@ from actors.core.kind import merge
 from actors.tools.tool import Tool
 from actors.workflows.tasks import Task
 from events.errors import BadDefinition, NotFound, ThespisError
+from gateway.agents import agent_files, policy_files
 from gateway.definitions import files_of
 from projections import Projection
 
@@ -36,14 +37,14 @@ _loads = count(1)
 
 
 def load(directory: str | Path) -> Plugin:
-    """The plugin of a workspace, imported afresh at every call; without a `workspace.py`, its workflow definitions.
+    """The plugin of a workspace, imported afresh at every call; without a `workspace.py`, its definitions.
 
     Raises NotFound when there is no workspace, and BadDefinition naming file and line when it is not a good one.
     """
     folder = Path(directory).resolve()
     file = folder / FILE
-    if not file.is_file() and (workflows := files_of(folder)):
-        return Plugin(workflows=workflows)
+    if not file.is_file() and (found := _files(folder, Plugin())) is not None:
+        return found
     if not file.is_file():
         what = f"{directory} has no {FILE}" if folder.is_dir() else f"there is no directory {directory}"
         raise NotFound(what, hint=f"`thespis new {directory}` writes a workspace to begin with")
@@ -59,14 +60,21 @@ def load(directory: str | Path) -> Plugin:
         if found is None:
             raise BadDefinition(f"{file} does not define `plugin`", hint="end it with: plugin = Plugin(kinds=[…])")
         plugin = _checked(found, f"{file}:{line}: plugin")
-        plugin.workflows = list(files_of(folder, plugin.workflows))
-        return plugin
+        return _files(folder, plugin) or plugin
     except BaseException as error:
         for name in [name for name in sys.modules if name == package or name.startswith(package + ".")]:
             del sys.modules[name]
         if isinstance(error, KeyboardInterrupt) or (isinstance(error, BadDefinition) and str(file) in error.message):
             raise
         raise _located(error, folder) from error
+
+
+def _files(folder: Path, plugin: Plugin) -> Plugin | None:
+    """The plugin with the definitions that lie in the workspace; None when there are none."""
+    plugin.workflows = list(files_of(folder, plugin.workflows))
+    plugin.agents = list(agent_files(folder, plugin.agents))
+    plugin.policies = list(policy_files(folder, plugin.policies))
+    return plugin if plugin.workflows or plugin.agents or plugin.policies else None
 
 
 def installed(group: str = GROUP) -> list[Plugin]:
