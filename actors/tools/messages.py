@@ -137,8 +137,10 @@ class DropCall(msgspec.Struct, frozen=True, omit_defaults=True):
     reason: str = ""
 
 
-class CallDue(msgspec.Struct, frozen=True):
-    """A call's own timer: the actor that performs it has taken longer than the tool may."""
+class CallDue(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A call's own timer: the actor that performs it takes longer than the tool may. `told`: it was told to stop."""
+
+    told: bool = False
 
 
 class CallFinished(msgspec.Struct, frozen=True, omit_defaults=True):
