@@ -29,8 +29,6 @@ BUFFER = 8 * 1024 * 1024
 """Bytes kept for the server while it is away; beyond that, sending raises BusUnavailable."""
 BACKLOG = 64 * 1024 * 1024
 """Bytes waiting for a server that is there but does not read."""
-RESETS = 4
-"""Times a connection that was reset before it was one is tried again."""
 
 Answered = Callable[[bytes, bytes], None]
 """Called with (header block or b"", payload)."""
@@ -293,17 +291,6 @@ async def connect(
     Raises Invalid for a URL that is none, BusUnavailable when no server answers, refuses the credentials, or does not
     offer the TLS that was asked for.
     """
-    for _ in range(RESETS):
-        with suppress(_Reset):  # a server that refuses may be gone before its reason was read
-            return await _connect(url, name, timeout, environment)
-    return await _connect(url, name, timeout, environment)
-
-
-class _Reset(BusUnavailable):
-    """The server hung up without a word."""
-
-
-async def _connect(url: str, name: str, timeout: float, environment: Mapping[str, str] | None) -> Connection:
     arguments = options(url, os.environ if environment is None else environment)
     client = Client()
     reader = Reader(client)
@@ -314,6 +301,8 @@ async def _connect(url: str, name: str, timeout: float, environment: Mapping[str
     refused = asyncio.get_running_loop().create_future()
 
     async def complain(error: Exception) -> None:
+        if refused.done() and not refused.cancelled():
+            return  # after its refusal the server hangs up, which says less
         connection.error = str(error) or error.__class__.__name__
         log.debug("nats: %s", connection.error)
         if "authorization" in connection.error.lower() and not refused.done():
@@ -346,10 +335,6 @@ async def _connect(url: str, name: str, timeout: float, environment: Mapping[str
             raise connection.unavailable()
         try:
             attempt.result()
-        except ConnectionResetError as error:
-            connection.error = str(error)
-            unavailable = connection.unavailable()
-            raise _Reset(unavailable.message, hint=unavailable.hint) from None
         except Exception as error:
             connection.error = str(error) or error.__class__.__name__
             raise connection.unavailable() from None
