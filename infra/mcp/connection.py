@@ -1,5 +1,4 @@
-"""A connection to one server, kept up: started again with growing pauses, its definitions asked for anew when they may
-have changed, and honest about calls that were under way when it broke."""
+"""A connection to one server, kept up, and honest about calls that were under way when it broke."""
 
 from __future__ import annotations
 
@@ -157,25 +156,25 @@ class Connection:
         try:
             async with asyncio.timeout(self.server.start_timeout):
                 await self._list(client)
-        except (MCPError, ValidationError, TimeoutError, OSError, RuntimeError, anyio.ClosedResourceError) as error:
+        except (MCPError, ValidationError, OSError, RuntimeError, anyio.ClosedResourceError) as error:
             self._look.set()
-            text = f"{self.server.name} does not say what its tools are: {type(error).__name__}"
-            raise ToolError(text, code="unavailable") from None
+            said = f"{self.server.name} does not say what its tools are: {type(error).__name__}"
+            raise ToolError(said, code="unavailable") from None
 
     # -- keeping it up
 
     async def _keep_up(self) -> None:
         pause = self._pace.first
         while True:
-            ended = self._ended = Ended()
-            begun = time.monotonic()
+            ended, begun = Ended(), time.monotonic()
+            self._ended = ended
             try:
                 await self._once(ended)
                 ended.set("it ended")
+            except TimeoutError as error:  # we ended it
+                ended.why = self._reason(error)
             except Exception as error:
                 ended.set(self._reason(error))
-                if isinstance(error, TimeoutError):  # we ended it
-                    ended.why = self._reason(error)
             finally:
                 self._client = None
                 self._ready.clear()
@@ -279,9 +278,7 @@ class Connection:
 
     def _take(self, tool: types.Tool, found: dict[str, Foreign], left: dict[str, str]) -> None:
         server, name = self.server, tool.name[:100]
-        if (server.include and name not in server.include) or name in server.exclude:
-            return
-        if len(left) > server.max_tools:
+        if (server.include and name not in server.include) or name in server.exclude or len(left) > server.max_tools:
             return
         if len(found) >= server.max_tools:
             left[name] = f"there are more than {server.max_tools}"

@@ -66,21 +66,25 @@ class GuardedProxy:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         async with _Closing(writer):
+            method = ""
             try:
                 async with asyncio.timeout(self._idle):
                     head = await reader.readuntil(b"\r\n\r\n")
+                method = head[:8].decode("latin-1").partition(" ")[0]
                 await self._handle(head.decode("latin-1"), reader, writer)
-            except _Errand:
-                writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
             except ToolError as error:
                 if isinstance(error, Blocked) or error.code == "bad-url":
                     self.blocked = [*self.blocked, str(error)][:100]
-                code = "403 Forbidden" if isinstance(error, Blocked) else "502 Bad Gateway"
-                writer.write(f"HTTP/1.1 {code}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
-                with contextlib.suppress(OSError):
-                    await writer.drain()
+                self._refuse(method, writer)
+            except _Errand:
+                self._refuse(method, writer)
             except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError):
                 return
+
+    def _refuse(self, method: str, writer: asyncio.StreamWriter) -> None:
+        """No tunnel; and to a plain request no answer, which the page would take for the server's."""
+        if method == "CONNECT":
+            writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 
     async def _handle(self, head: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         line, *rest = head[:-4].split("\r\n")

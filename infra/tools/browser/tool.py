@@ -93,9 +93,9 @@ async def _seen(
 
 
 async def _result(asked: str, seen: Seen, blocked: Sequence[str], input: ReadPage) -> ToolResult:
-    here = str(target(seen.url))  # about:blank and pages of errors are no answer
-    if not seen.status:
+    if not seen.status or not seen.url.startswith(("http://", "https://")):  # a page of the browser's own
         raise Blocked(f"{asked}: {blocked[0]}") if blocked else ToolError(f"{asked} did not answer", code="unreachable")
+    here = str(target(seen.url))
     if seen.status >= 400:
         raise ToolError(f"{here} answered with status {seen.status}", code=f"http-{seen.status}")
     raw = seen.html.encode("utf-8", "replace")
