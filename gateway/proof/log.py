@@ -192,7 +192,7 @@ class LogProof:
                 if position > 0 and first.setdefault(number, position) != position:
                     self._ids.fault(f"position {position} has the id of the event at position {first[number]}")
             for number, position in pairs:
-                if position < 0 and (cause := first.get(number, 0)) >= -position:
+                if position < 0 and (cause := first.get(number, 0)) > -position:  # equal: it began by itself
                     self._causes.fault(f"position {-position} was caused by the later position {cause}")
 
 

@@ -105,6 +105,11 @@ def test_damage_to_the_log_is_found(damage: Callable[[], list[Event]], statement
     assert statement in failed(look(damage()))
 
 
+def test_an_event_that_nothing_caused_may_name_itself():
+    story = [*STORY, ("system/projection-balances", "ProjectionSwitched", {}, len(STORY) + 1)]
+    assert failed(look(log(story))) == set()
+
+
 def test_tells_out_of_order_are_found():
     story = [(T, "One", {}, 0), (T, "Two", {}, 0), (A, "HeardTwo", {}, 2), (A, "HeardOne", {}, 1)]
     assert failed(look(log(story), asked={T: ASKED[T]})) >= {ORDER}

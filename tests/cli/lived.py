@@ -1,5 +1,5 @@
 """A log somebody lived in, on a real Postgres: tells, effects of every fate, timers, a subscription, a fork, mail that
-waits for a parked actor, a body above 64 KiB, an event from outside."""
+waits for a parked actor, a body above 64 KiB, an event from outside, a projection's switch."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 from msgspec import Struct
@@ -19,6 +20,9 @@ from events.envelope import Message as Envelope
 from events.errors import NotOwned
 from events.ids import digest, keyed
 from infra.postgres import PostgresStore, open_store
+from projections.core.chronicle import Chronicle
+from projections.core.comparison import Comparison
+from projections.core.port import Switch
 
 
 class Work(Struct, frozen=True):
@@ -163,6 +167,8 @@ async def live(url: str) -> None:
         await host.park(DEFAULT_TENANT, "desk/0", "user:test", "to see mail wait")
         await ask(host, "clerk/b", Later(9), "9")
         await ask(host, "clerk/c", Work(9), "9")
+        switch = Switch(f"{uuid4()}", "totals", 1, 1, 2, 2, 5, Comparison(5, same=False), "projector", "", host.now())
+        await Chronicle(store).record(switch)
         await _until(store, {"Ended": 6, "Woken": 8})
 
 

@@ -198,6 +198,8 @@ async def test_nothing_of_an_erased_person_is_left_anywhere(cluster: Cluster, tm
         verified = thespis("replay", "--verify", "--workspace", str(WORKSPACE), "-o", "json", DATABASE_URL=url, **keys)
         assert verified.returncode == 0, verified.stdout + verified.stderr
         assert msgspec.json.decode(verified.stdout)["hashes"] > 0
+        proven = thespis("log", "verify", DATABASE_URL=url)
+        assert proven.returncode == 0, proven.stdout + proven.stderr
         for name in ("people", "strict"):
             builds = (await second.get(f"/v1/projections/{name}/builds"))["builds"]
             assert [build["state"] for build in builds] == ["live"]  # no standby is left
