@@ -28,6 +28,7 @@ def json_schema() -> dict[str, Any]:
     for properties, key in ((written, "type"), (schema["properties"], "output")):
         described = {k: v for k, v in properties[key].items() if k in ("description",)}
         properties[key] = {**described, "anyOf": [{"type": ["object", "boolean"]}, {"enum": types}]}
+    schema["properties"]["variables"]["additionalProperties"] = False
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Thespis agent",

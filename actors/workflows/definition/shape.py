@@ -60,9 +60,9 @@ def follows(problem: Problem, formal: list[Problem]) -> bool:
 
 
 def _around(pointer: str) -> str:
-    """What a faulty place casts doubt on: the map it stands in, but not all the steps for one of them."""
+    """What a faulty place casts doubt on: the map it stands in, but not all the steps (or the like) for one of them."""
     around = pointer.rpartition("/")[0]
-    return pointer if around.rpartition("/")[2] in ("", "steps", "assets", "inputs", "outputs") else around
+    return pointer if around.rpartition("/")[2] in ("", "steps", "assets", "inputs", "outputs", "variables") else around
 
 
 def _within(pointer: str, around: str) -> bool:
