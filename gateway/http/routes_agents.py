@@ -7,6 +7,7 @@ from typing import Final
 from gateway.http import (
     agents,
     completions,
+    conversation_explain,
     conversation_socket,
     conversation_stream,
     conversations,
@@ -163,6 +164,15 @@ AGENT_ROUTES: Final[tuple[Route, ...]] = (
         produces=EVENT_STREAM,
         headers=(("Last-Event-ID", "begin after this position; wins over `after`"),),
         live=True,
+    ),
+    Route(
+        method="GET",
+        path=_TALK + "/turns/{turn}/explain",
+        handler=conversation_explain.explain,
+        summary="How each prompt of a turn came to be: its sections, their events and tokens, what was cut",
+        scope="conversations:read",
+        query=models_conversations.ExplainQuery,
+        answer=models_conversations.ExplainOut,
     ),
     Route(
         method="GET",

@@ -1,0 +1,1 @@
+"""The terminal: talking to an agent line by line."""

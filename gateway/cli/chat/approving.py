@@ -1,0 +1,92 @@
+"""Agreeing to what a tool wants to do, in the middle of a talk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, cast
+
+import msgspec
+
+from events.errors import Refused, ThespisError
+from events.ids import random_id
+from gateway.cli.chat.reading import Reader
+from gateway.cli.chat.screen import Screen, shown
+from gateway.cli.http import Api, path
+from gateway.cli.retrying import retrying
+
+QUESTION: Final = "agree? [y/n] "
+
+_WORDS: Final = {"y": True, "yes": True, "n": False, "no": False}
+
+
+async def decide(api: Api, screen: Screen, reader: Reader, call: str, approval: str, digest: str) -> bool | None:
+    """Show what is asked, and say yes or no in the name of the token; None when nobody here does.
+
+    Raises Interrupted.
+    """
+    asked = await retrying(lambda: api.get(path("approvals", approval)), reached=True)
+    wanted = await retrying(lambda: api.get(path("calls", call.removeprefix("call/"))), reached=True)
+    _show(screen, asked, wanted)
+    while True:
+        line = await reader.line(QUESTION)
+        if line is None:
+            screen.note(f"it waits: thespis approvals approve {approval}, or deny")
+            return None
+        word = _WORDS.get(line.strip().lower())
+        if word is not None:
+            break
+    try:
+        return await _say(api, approval, digest, word)
+    except Refused as error:
+        screen.warn(f"{error.message}; somebody else may: thespis approvals approve {approval}")
+    except ThespisError as error:
+        screen.warn(error.message)
+    return None
+
+
+async def _say(api: Api, approval: str, digest: str, yes: bool) -> bool:
+    key = random_id()
+    where = path("approvals", approval, "approve" if yes else "deny")
+    body = {"digest": digest} if yes else {}
+    await retrying(lambda: api.post(where, body, key=key), reached=True)
+    return yes
+
+
+def _show(screen: Screen, asked: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    """The tool, its risk, its arguments, and what it would change."""
+    screen.say(f"{wanted['tool']} asks for agreement", bold=True, fg="yellow")
+    screen.say(f"  risk: {wanted['risk']}, {wanted['effect_class']}")
+    if wanted["why"]:
+        screen.say(f"  because: {shown(wanted['why'])}")
+    for name, value in _arguments(wanted).items():
+        text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+        _block(screen, name, text)
+    preview = _members(asked["what"]).get("preview")
+    if preview:
+        _diff(screen, preview if isinstance(preview, str) else msgspec.json.encode(preview).decode())
+    screen.say(f"  digest: {asked['digest'][:16]}…", dim=True)
+
+
+def _arguments(wanted: Mapping[str, Any]) -> Mapping[str, Any]:
+    return _members(wanted["arguments"]) or {"arguments": wanted["arguments"]}
+
+
+def _members(value: Any) -> Mapping[str, Any]:
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def _block(screen: Screen, name: str, text: str) -> None:
+    lines = shown(text).split("\n")
+    if len(lines) == 1:
+        screen.say(f"  {shown(name)}: {lines[0]}")
+        return
+    screen.say(f"  {shown(name)}:")
+    for line in lines:
+        screen.say(f"    {line}")
+
+
+def _diff(screen: Screen, text: str) -> None:
+    screen.say("  it would change:")
+    for line in shown(text).split("\n"):
+        color = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1])
+        screen.say(f"    {line}", **({"fg": color} if color else {}))

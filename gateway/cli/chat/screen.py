@@ -1,0 +1,131 @@
+"""What the terminal shows: an answer as it is written, visibly replaced when it turns out to be another one."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TextIO
+
+import click
+
+from gateway.cli.output import printable
+
+AGAIN: Final = "[the answer begins again]"
+MARK: Final = "↻ "
+HELP: Final = "/quit leaves, /help says this; Ctrl-C interrupts the answer, Ctrl-D leaves"
+
+_KEPT = re.compile(r"([\n\t])")
+_WIDE_TAB: Final = 4
+
+
+def shown(text: str) -> str:
+    """The text without anything a terminal would obey, but with its lines."""
+    return "".join(part if part == "\n" else " " * _WIDE_TAB if part == "\t" else printable(part)
+                   for part in _KEPT.split(text.replace("\r\n", "\n")))  # fmt: skip
+
+
+class Screen:
+    """Writes to a terminal, or to a pipe as plain text. What is written of the answer under way can be replaced."""
+
+    def __init__(self, out: TextIO | None = None, *, quiet: bool = False) -> None:
+        self._out = out or sys.stdout
+        self._quiet = quiet
+        self.living = self._out.isatty()
+        self._color = self.living and not os.environ.get("NO_COLOR")
+        self._text = ""
+        """Of the step under way, as it stands on the screen."""
+        self._mark: tuple[int, int] | None = None
+        self._indent = 0
+        """Columns that stand before the text."""
+
+    def say(self, text: str, **style: Any) -> None:
+        """A line of its own."""
+        self.settle()
+        self._write(self._styled(text, **style) + "\n")
+
+    def note(self, text: str) -> None:
+        """A line about what goes on, in brackets."""
+        self.say(f"[{printable(text)}]", dim=True)
+
+    def warn(self, text: str) -> None:
+        """A line about what went wrong."""
+        self.say(f"[{printable(text)}]", fg="yellow")
+
+    def spoken(self, who: str, text: str) -> None:
+        """What somebody said before."""
+        self.settle()
+        self._write(f"{self._styled(f'{printable(who)}:', bold=True)} {shown(text)}\n")
+
+    # -- the answer under way
+
+    def piece(self, mark: tuple[int, int], text: str, *, again: bool, gap: bool = False) -> None:
+        """A piece of the answer of a step is being written; with `again` it is all there is of it."""
+        if mark != self._mark:
+            self.settle()
+            self._mark = mark
+        if again and self._text:
+            self._replace(("… " if gap else "") + shown(text))
+            return
+        self._append(("… " if gap else "") + shown(text))
+
+    def whole(self, mark: tuple[int, int], text: str) -> None:
+        """The text of a step is known."""
+        if mark != self._mark:
+            self.settle()
+            self._mark = mark
+        text = shown(text)
+        if text.startswith(self._text):
+            self._append(text[len(self._text) :])
+        elif text:
+            self._replace(text)
+
+    def settle(self) -> None:
+        """What is shown stays; a new line begins."""
+        if self._text and not self._text.endswith("\n"):
+            self._write("\n")
+        self._text, self._mark, self._indent = "", None, 0
+
+    def cited(self, citations: Sequence[Mapping[str, Any]]) -> None:
+        """Where an answer comes from."""
+        for number, found in enumerate(citations, 1):
+            lines = found.get("lines")
+            where = f":{lines[0]}-{lines[1]}" if lines else ""
+            hash = f"  sha256 {found['hash'][:12]}" if found.get("hash") else ""
+            self.say(f"  [{number}] {printable(found['path'])}{where}{hash}", dim=True)
+
+    def _append(self, text: str) -> None:
+        self._text += text
+        self._write(text)
+
+    def _replace(self, text: str) -> None:
+        """Take away what is shown of this step, or say that it does not count, and show the other text."""
+        rows = self._rows()
+        if self.living and rows < shutil.get_terminal_size().lines:
+            up = f"\x1b[{rows - 1}A" if rows > 1 else ""
+            self._write(f"\r{up}\x1b[J")
+            self._indent = len(MARK) if text else 0
+            self._write(self._styled(MARK, fg="yellow") if text else "")
+        else:
+            self._indent = 0
+            self._write(f"{'' if self._text.endswith(chr(10)) else chr(10)}{AGAIN}\n")
+        self._text = text
+        self._write(text)
+
+    def _rows(self) -> int:
+        """Rows that the text takes."""
+        from rich.cells import cell_len
+
+        width = max(shutil.get_terminal_size().columns, 1)
+        first, *rest = map(cell_len, self._text.split("\n"))
+        return sum(max(1, -(-cells // width)) for cells in (first + self._indent, *rest))
+
+    def _styled(self, text: str, **style: Any) -> str:
+        return click.style(text, **style) if self._color else text
+
+    def _write(self, text: str) -> None:
+        if not self._quiet:
+            self._out.write(text)
+            self._out.flush()
