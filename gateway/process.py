@@ -59,6 +59,7 @@ from infra.nats.connection import Connection, connect
 from infra.nats.doorbell import Doorbell, mailed
 from infra.nats.forgetting import forget_spooled
 from infra.nats.ingress import Ingress
+from infra.nats.live import LivePlane
 from infra.nats.provision import Retention
 from infra.nats.relay import Relay
 from infra.nats.spool import Spool
@@ -223,6 +224,7 @@ async def running(options: Options) -> AsyncGenerator[Server]:
             subjects=people,
             consumers=lambda: consumers(host, relay, singletons.relaying, connection),
             definitions=definitions,
+            live=LivePlane(bus),
         )
         server = Server(door, options.settings)
         asks = Asks(bus, host)

@@ -39,7 +39,8 @@ def command(
         pending: dict[str, Any] | None = found["pending"]
         if pending is None and found["status"] == "approved":
             raise Conflict(f"tool {tool} is approved", hint="nothing of it changed")
-        for line in pending["diff"] if pending is not None else []:
+        changes: list[str] = pending["diff"] if pending is not None else []
+        for line in changes:
             click.echo(printable(line), err=True)
         hash = str(pending["hash"] if pending is not None else found["hash"])
         click.confirm(f"agree to {tool} with the hash {hash[:16]}…?", abort=True, err=True)
