@@ -67,7 +67,7 @@ def request_of(d: Decision) -> tuple[ModelRequest, str, int]:
     """What the step under way asks, its digest and tokens; step 0 asks for a summary."""
     turn = d.turn
     if turn.step:
-        prompt = assemble(d.state, turn.step)
+        prompt = assemble(d.state, turn.step, turn.shown)
         return prompt.request, prompt.digest, prompt.tokens
     old = old_turns(d.state)
     assert old is not None

@@ -137,7 +137,7 @@ def _assembled(turn: Turn, _state: Conversation, e: ContextAssembled) -> None:
     if e.step != turn.step:
         turn.attempt = turn.tried = 0
     turn.phase, turn.step = "assembled", e.step
-    turn.digest, turn.tokens, turn.label = e.digest, e.tokens, e.label
+    turn.shown, turn.label = e.variables, e.label
 
 
 def _budget_asked(turn: Turn, _state: Conversation, e: BudgetAsked) -> None:

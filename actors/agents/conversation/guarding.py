@@ -78,7 +78,7 @@ def judged(d: Decision, edge: str, subject: str, text: str, result: Outcome) -> 
     elif outcome(said) == "hold":
         said = [Verdict("guard-check", "1", "block", why="held again")]
     before = [v for v in d.look(edge, text, guards_of(d.definition, edge)) if v.action != "hold"]
-    verdicts = [*before, *said] or [Verdict("guard-check", "1", "allow")]
+    verdicts = [*(v for v in before if v not in said), *said] or [Verdict("guard-check", "1", "allow")]
     d.emit(Guarded(edge, d.turn.number, d.turn.step, verdicts, subject))
     return outcome(verdicts), verdicts
 

@@ -104,8 +104,8 @@ class Turn(msgspec.Struct, omit_defaults=True):
     """Names of tools, for the record of the turn."""
     answer: ModelAnswer | None = None
     variables: dict[str, dict[str, Any]] = {}
-    digest: str = ""
-    tokens: int = 0
+    shown: dict[str, Any] = {}
+    """The context variables in the prompt of this step."""
     label: str = TRUSTED
     reply: str = ""
     reply_label: str = ""

@@ -50,18 +50,23 @@ class Prompt(msgspec.Struct, frozen=True):
     variables: dict[str, Any]
 
 
-def assemble(state: Conversation, step: int) -> Prompt:
-    """The prompt for a step of the turn under way. Raises PromptTooLong, CannotRender."""
+def assemble(state: Conversation, step: int, shown: dict[str, Any] | None = None) -> Prompt:
+    """The prompt for a step of the turn under way. `shown` are the context variables when that was settled before.
+
+    Raises PromptTooLong, CannotRender.
+    """
     turn, definition = state.turn, definition_of(state)
     assert turn is not None
-    values = parts.shown_variables(state, turn, definition) if definition.visible else {}
+    values = shown
+    if values is None:
+        values = parts.shown_variables(state, turn, definition) if definition.visible else {}
     first, tools = parts.instructions(state, definition, values), parts.tools(state, definition)
     window = definition.limits.context_tokens >> turn.shrunk
     room = window - first.section.tokens - tools.section.tokens
     if room < LEAST_ROOM:
         raise PromptTooLong(f"instructions and tools are {window - room} tokens, the window is {window}")
     budgets = section_budgets(definition, room)
-    said = parts.variables(turn, values, budgets["variables"])
+    said = parts.variables(state, turn, values, budgets["variables"])
     summary = parts.summary(state, budgets["summary"])
     history = parts.history(state, budgets["history"])
     message = parts.message(turn, budgets["message"])

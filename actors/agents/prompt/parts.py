@@ -82,7 +82,7 @@ def shown_variables(state: Conversation, turn: Turn, definition: AgentDefinition
     return found
 
 
-def variables(turn: Turn, values: dict[str, Any], budget: int) -> Part:
+def variables(state: Conversation, turn: Turn, values: dict[str, Any], budget: int) -> Part:
     """Context variables, a line each; the last ones are left out when they do not fit."""
     if not values:
         return Part(Section("variables", 0, budget=budget))
@@ -98,10 +98,11 @@ def variables(turn: Turn, values: dict[str, Any], budget: int) -> Part:
         total += tokens
         lines.append(line)
     events = [f"VariablesRead:{turn.number}.{scope}" for scope in sorted(turn.variables)]
+    events += [f"VariableSet:{name}" for name in sorted(state.variables) if state.variables[name].is_set]
     why = "some values do not fit" if left_out else ""
     text = "\n".join(["Context:", *lines]) if lines else ""
     label = "trusted/private"
-    return Part(Section("variables", total if lines else 0, [*events, "VariableSet"], budget, left_out, why, label),
+    return Part(Section("variables", total if lines else 0, events, budget, left_out, why, label),
                 text=text)  # fmt: skip
 
 
