@@ -75,7 +75,7 @@ def _inquire(state: Inquiry, m: Inquire, message: Message) -> list[Any]:
         if (state.made.agent, state.made.message, state.made.conversation) != (m.agent, m.message, made.conversation):
             raise Refused("another question was asked under this key", code="exists")
         return [reply]
-    post = Post(message.to, m.message, agent=m.agent, channel="workflow", sender=made.by, ref="inquiry")
+    post = Post(message.to, m.message, agent=m.agent, channel="actor", sender=made.by, ref="inquiry")
     return [made, Tell(f"conversation/{made.conversation}", post), reply]
 
 
