@@ -265,7 +265,9 @@ def _due(move: Move, m: CallDue) -> None:
 
 
 def _outcome(move: Move, m: Outcome) -> None:
-    if not move.message.sender.startswith("effect:tool-"):
+    performed = move.message.sender.startswith("effect:tool-")
+    # Of what nobody knows, a person may say what became.
+    if not performed and ("/" in move.message.sender or move.state.status != "unknown"):
         raise Refused(f"{move.message.sender} performs no tools", code="sender")
     # A late outcome supersedes what nobody knew.
     if m.ref == "perform" and move.state.status in ("begun", "unknown"):

@@ -21,7 +21,7 @@ from actors.tools.guards import Guard, checked, look, outcome
 from actors.tools.labels import BEST, WORST, join
 from actors.tools.messages import CallWaits, CurrentPolicy, EnterTool
 from actors.tools.names import tool_address
-from actors.tools.policy import Facts, Published, decode_policy, judge
+from actors.tools.policy import Facts, Policy, Published, judge
 from actors.tools.risk import risk_of, role_of
 from events.errors import InvalidData
 from events.tools import (
@@ -45,7 +45,7 @@ class PolicyAnswer(msgspec.Struct, frozen=True):
     name: str
     version: int
     hash: str
-    rules: msgspec.Raw | None = None
+    rules: Policy | None = None
 
 
 class ToolAnswer(msgspec.Struct, frozen=True):
@@ -214,7 +214,7 @@ def published(answer: Any) -> Published | None:
         return None
     said = msgspec.convert(answer, PolicyAnswer)
     assert said.rules is not None
-    return Published(decode_policy(bytes(said.rules)), said.version, said.hash)
+    return Published(said.rules, said.version, said.hash)
 
 
 def guards_of(move: Move, edge: str = "") -> list[Guard]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 
@@ -80,13 +80,23 @@ def from_effect(move: Move, result: Outcome) -> tuple[CallAnswered, str]:
     """What came of an effect, and what a model may be shown of it."""
     if result.status != "succeeded":
         return CallAnswered(result.status, move.now, error=result.error), ""
-    done = msgspec.convert(result.result, Performed)
+    done = _performed(result.result)
     status = "failed" if done.error or done.code else "succeeded"
     said = CallAnswered(
         status, move.now, done.value, done.error or done.code, _label(move, done.label), done.citations, done.sandbox,
         done.usage,
     )  # fmt: skip
     return said, done.text
+
+
+def _performed(result: Any) -> Performed:
+    """What a performer returned; or what a person says a call came to, which may be the value alone."""
+    if isinstance(result, dict) and set(cast("dict[str, Any]", result)) <= _FIELDS:
+        return msgspec.convert(result, Performed)
+    return Performed(result)
+
+
+_FIELDS: Final = frozenset(field.name for field in msgspec.structs.fields(Performed))
 
 
 def from_run(move: Move, ended: RunEnded) -> CallAnswered:
