@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from actors.workflows.tasks import Task
 from infra.tasks.builtin.agent import AGENT_ASK, Asking, agent_task
 from infra.tasks.builtin.http import http_call
+
+if TYPE_CHECKING:
+    from actors.workflows.tasks import Task
 
 BUILTIN: Final = (http_call, AGENT_ASK)
 """As definitions are checked with."""
@@ -17,4 +19,4 @@ def built_in(asking: Asking) -> list[Task]:
     return [http_call, agent_task(asking)]
 
 
-__all__ = ["BUILTIN", "Asking", "built_in", "http_call"]
+__all__ = ["AGENT_ASK", "BUILTIN", "Asking", "agent_task", "built_in", "http_call"]
