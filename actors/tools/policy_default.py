@@ -56,5 +56,9 @@ rules:
     decision: deny
     when: {risk: [read-network, write-external, privileged], carries: secret}
     why: it would carry something secret away
+  - id: nothing-secret-to-others
+    decision: deny
+    when: {via: mcp, carries: secret}
+    why: it would hand something secret to a program of others
 """
 """As a file, so that it can be read, copied and changed."""

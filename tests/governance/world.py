@@ -20,7 +20,7 @@ from actors.tools.plugin import tools_plugin
 from actors.tools.policy import Policy, encode_policy
 from actors.tools.policy_default import DEFAULT
 from actors.tools.policy_file import read_policy
-from actors.tools.tool import Tool, ToolCallInfo, ToolError
+from actors.tools.tool import Tool, ToolCallInfo, ToolError, ToolResult
 from actors.workflows.plan import encode_plan
 from actors.workflows.plugin import workflow_plugin
 from actors.workflows.workflow import PublishWorkflow
@@ -185,10 +185,10 @@ FILES = {"notes.txt": "milk and bread"}
 def toys(outside: Outside, files: dict[str, str] = FILES, pages: dict[str, str] | None = None) -> list[Tool]:
     """One tool of each risk, class and performer."""
 
-    def read(input: ReadInput, _call: ToolCallInfo) -> str:
+    async def read(input: ReadInput, _call: ToolCallInfo) -> ToolResult:
         if input.path not in files:
             raise ToolError(f"there is no {input.path}", code="not-found")
-        return files[input.path]
+        return ToolResult(files[input.path], label="untrusted/secret" if input.path == "secrets.env" else "")
 
     async def get(input: GetInput, call: ToolCallInfo) -> str:
         await outside.act("get", call, input.url)
@@ -210,7 +210,7 @@ def toys(outside: Outside, files: dict[str, str] = FILES, pages: dict[str, str] 
         await outside.act("far", call, input)
         return {"echo": input}
 
-    def lost(_input: MailInput, _call: ToolCallInfo) -> Any:
+    async def lost(_input: MailInput, _call: ToolCallInfo) -> Any:
         raise ConnectionResetError("the line broke")
 
     text = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
