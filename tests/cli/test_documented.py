@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from importlib import import_module
 
 import click
@@ -29,6 +30,25 @@ def test_every_row_tells_a_command_and_options_that_exist(row: str) -> None:
     assert isinstance(command, click.Command)
     known = {option for parameter in command.params for option in parameter.opts}
     assert set(re.findall(r"--[a-z-]+", row)) <= known
+
+
+LINES = [
+    (str(file.relative_to(ROOT)), line)
+    for file in sorted(ROOT.rglob("README.md")) if "/." not in f"/{file.relative_to(ROOT)}"
+    for block in re.findall(r"^```(?:sh)?\n(.*?)^```", file.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    for line in re.split(r"\n|&+", block) if line.strip().startswith("thespis ")
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("file", "line"), LINES)
+def test_every_command_of_an_example_can_be_read(file: str, line: str) -> None:
+    """As click reads it: every word is a command or an argument, every option exists and takes what it is given."""
+    words = shlex.split(line.replace("…", ""), comments=True)[1:]
+    words = words[: words.index(">")] if ">" in words else words
+    path = max((path for path in PATHS if words[: path.count(" ") + 1] == path.split()), key=len, default="")
+    assert path, f"{file}: {line}"
+    assert not children(path), f"{file}: {line} names no command"
+    import_module(module_of(path)).command.make_context(path, words[path.count(" ") + 1 :])
 
 
 def test_every_exit_status_is_explained() -> None:
