@@ -132,7 +132,7 @@ class Control:
         host = self._host
         kind = self._kind(address)
         if split(new)[0] != kind.name:
-            raise Conflict(f"a fork of {address} is a {kind.name} too, not {new}", hint=f"use {kind.name}/…")
+            raise Conflict(f"a fork of {address} is of its kind, {kind.name}, not {new}", hint=f"use {kind.name}/…")
         partition = partition_of(tenant, new)
         epoch = host.owned.get(partition)
         if epoch is None:

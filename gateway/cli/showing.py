@@ -62,7 +62,8 @@ def show_verified(result: Verified, output: str) -> None:
     if output != "table":
         fields({**msgspec.to_builtins(result), "well": result.well}, output)
         return
-    click.echo(f"verified {result.streams} streams, {result.events} events, {result.hashes} state hashes")
+    known = result.streams - sum(result.unserved.values())
+    click.echo(f"verified {known} streams, {result.events} events, {result.hashes} state hashes")
     for kind, count in sorted(result.unserved.items()):
         click.echo(f"not verified: {count} streams of the kind {kind}, which is not known here", err=True)
     if result.unserved:

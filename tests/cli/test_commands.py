@@ -191,6 +191,8 @@ async def test_lineage_is_drawn_from_causes_to_effects(run: Run) -> None:
     assert done.returncode == 0
     assert "* Noticed" in done.stdout.decode()
     assert (await read(run, "lineage", "9", "--source", "/shop"))["event"]["stream"] == "feed/shop"
+    assert await read(run, "lineage", "1") == await read(run, "lineage", "9")  # nothing has that id: the position
+    assert (await run("lineage", "2")).returncode == 3
 
 
 async def test_doctor_looks_at_the_instance_and_says_what_waits(run: Run) -> None:

@@ -39,9 +39,9 @@ def test_a_new_workspace_has_schemas(thespis: Thespis) -> None:
     done = thespis("events", "schema", "Added", "--workspace", "shop")
     assert (done.returncode, done.stderr) == (0, b"")
     assert b'"urn:thespis:type:Added:1"' in done.stdout
-    unknown = thespis("events", "schema", "Nothing", "--workspace", "shop")
+    unknown = thespis("events", "schema", "Aded", "--workspace", "shop")
     assert unknown.returncode == 4
-    assert b"Added" in unknown.stderr
+    assert b"did you mean Added?" in unknown.stderr
     bus = thespis("events", "schema", "--format", "asyncapi", "--workspace", "shop", "-o", "yaml")
     assert bus.stdout.startswith(b"asyncapi: 3.0.0\n")
 

@@ -38,6 +38,7 @@ def command(type: str | None, form: str, workspaces: tuple[str, ...], output: st
     one the running instance has.
     """
     from actors.feed import feed
+    from actors.workflows.definition.problems import nearest
     from events import Registry
     from events.errors import UnknownType
     from events.schema import asyncapi, json_schema, json_schemas
@@ -61,5 +62,5 @@ def command(type: str | None, form: str, workspaces: tuple[str, ...], output: st
     found: list[Any] = [known for registry in (events, *messages.values()) if (known := registry.get(type)) is not None]
     if not found:
         names = sorted({known.name for registry in (events, *messages.values()) for known in registry})
-        raise UnknownType(f"no type {type!r} is known here", hint=f"known: {', '.join(names)}; or name a --workspace")
+        raise UnknownType(f"no type {type!r} is known here", hint=f"{nearest(type, names)}; or name a --workspace")
     emit(json_schema(found[0]), output)

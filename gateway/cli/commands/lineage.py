@@ -20,11 +20,21 @@ from gateway.cli.tree import command as thespis_command
 @output_option
 @place_options
 def command(event: str, output: str, url: str | None, data: str | None, **wanted: Any) -> None:
-    """Show what caused the event or message with the id EVENT, and what it caused, across actors."""
+    """Show what caused the event with the id EVENT, and what it caused, across actors.
+
+    A number that is no event's id is a position.
+    """
+    from events.errors import NotFound
     from gateway.cli.http import Api, call, path
 
     async def read(api: Api) -> dict[str, Any]:
-        return await api.get(path("lineage", event), wanted)
+        try:
+            return await api.get(path("lineage", event), wanted)
+        except NotFound:
+            if not event.isdecimal() or wanted["source"]:
+                raise
+        at = await api.get(path("events", event))
+        return await api.get(path("lineage", at["id"]), {**wanted, "source": at["source"]})
 
     found = call(url, data, read)
     if output != "table":
