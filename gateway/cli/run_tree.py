@@ -23,6 +23,13 @@ ROWS: Final = 40
 ENDED: Final = frozenset(("succeeded", "failed", "skipped", "cancelled"))
 
 
+def facts(run: Mapping[str, Any]) -> dict[str, Any]:
+    """What there is to say of a run, its times as texts."""
+    said = {name: value for name, value in run.items() if value not in (None, {}, "", [])}
+    times = {name: when(said[name]) for name in ("queued_at", "started_at", "finished_at") if name in said}
+    return {name: times.get(name, value) for name, value in said.items()}
+
+
 def row(step: Mapping[str, Any]) -> dict[str, Any]:
     """A step as a line of a table."""
     return {

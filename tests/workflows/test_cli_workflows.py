@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,8 @@ def test_a_run_from_start_to_its_steps(at: At) -> None:
 def test_the_same_key_is_the_same_run(at: At) -> None:
     first = at.json("runs", "start", "doubling", "--input", "n=1", "--key", "once", "--wait")
     again = at.json("runs", "start", "doubling", "--input", "n=1", "--key", "once", "--wait")
+    shown = at("runs", "start", "doubling", "--input", "n=1", "--key", "once", "--wait")
+    assert re.search(r"^started_at +\d{4}-\d\d-\d\dT", shown, re.MULTILINE), shown
     assert first["run"] == again["run"]
     at("runs", "start", "doubling", "--input", "n=2", "--key", "once", status=5)
 

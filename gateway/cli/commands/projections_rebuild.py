@@ -8,7 +8,7 @@ from typing import Any, Final
 import click
 
 from gateway.cli.find import place_options
-from gateway.cli.output import fields, output_option
+from gateway.cli.output import fields, output_option, when
 from gateway.cli.progress import Advance, progress
 from gateway.cli.tree import command as thespis_command
 
@@ -41,7 +41,8 @@ def command(name: str, wait: bool, output: str, url: str | None, data: str | Non
         with progress(f"rebuilding {name}", "events", head) as advance:
             return await _follow(api, name, begun["build"], advance)
 
-    fields(call(url, data, rebuild), output)
+    found = call(url, data, rebuild)
+    fields(found | {"at": when(found["at"])} if output == "table" and "at" in found else found, output)
 
 
 async def _follow(api: Any, name: str, number: int, advance: Advance) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from gateway.cli.find import place_options
-from gateway.cli.output import fields, output_option
+from gateway.cli.output import fields, output_option, when
 from gateway.cli.tree import command as thespis_command
 
 
@@ -30,4 +30,5 @@ def command(name: str, to: int, reason: str, timeout: float, output: str, url: s
     async def switch(api: Api) -> dict[str, Any]:
         return await api.post(path("projections", name, "switch"), {"to": to, "reason": reason}, timeout=timeout)
 
-    fields(call(url, data, switch), output)
+    found = call(url, data, switch)
+    fields(found | {"at": when(found["at"])} if output == "table" and "at" in found else found, output)

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from gateway.cli.find import place_options
-from gateway.cli.output import emit, fields, output_option, rows, when
+from gateway.cli.output import emit, fields, output_option, rows
 from gateway.cli.tree import command as thespis_command
 
 STEPS = ("step", "status", "task", "attempt", "began", "took", "detail")
@@ -24,7 +24,7 @@ def command(run: str, at: int | None, limit: int, output: str, url: str | None, 
     """Show a run: where it stands, what it waits for, its steps with their times."""
     from gateway.cli.http import Api, call, path
     from gateway.cli.reading import rows as pages
-    from gateway.cli.run_tree import row
+    from gateway.cli.run_tree import facts, row
 
     async def read(api: Api) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         found = await api.get(path("runs", run), {"at": at})
@@ -37,11 +37,7 @@ def command(run: str, at: int | None, limit: int, output: str, url: str | None, 
         emit(found if at is not None else {**found, "timeline": steps}, output)
         return
     nodes, waiting = found.pop("nodes", None), found.pop("waiting")
-    shown = {name: value for name, value in found.items() if value not in (None, {}, "", [])}
-    for name in ("queued_at", "started_at", "finished_at"):
-        if name in shown:
-            shown[name] = when(shown[name])
-    fields(shown, output)
+    fields(facts(found), output)
     click.echo()
     if nodes is not None:
         rows([{**node, "detail": node["error"] or node["reason"]} for node in nodes[:limit]], THEN, output)

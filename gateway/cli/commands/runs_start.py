@@ -8,7 +8,7 @@ import click
 
 from gateway.cli.find import place_options
 from gateway.cli.operating_runs import key_option
-from gateway.cli.output import fields, output_option
+from gateway.cli.output import emit, fields, output_option
 from gateway.cli.tree import command as thespis_command
 
 
@@ -78,6 +78,12 @@ def command(
     except (OutcomeUnknown, DeadlineExceeded) as error:
         error.hint = f"repeat it with --key {shlex.quote(used)}: it is the same run"
         raise
-    fields(found, output)
+    if output == "table":
+        from gateway.cli.run_tree import facts
+
+        found.pop("waiting", None)
+        fields(facts(found), output)
+    else:
+        emit(found, output)
     if wait and found["status"] != "succeeded":
         raise click.exceptions.Exit(FAILED)
