@@ -129,7 +129,12 @@ class World:
             EffectKind(MODEL_CALL, request=ModelCall, perform=self.ask, result=ModelResult, timeout=3600),
             EffectKind("tool-do", request=RequestCall, perform=self.perform, reconcile=self.reconcile, timeout=3600),
             EffectKind(
-                CHANNEL_DELIVER, request=Deliver, perform=self.deliver, result=Receipt, effect_class=self.deliveries
+                CHANNEL_DELIVER,
+                request=Deliver,
+                perform=self.deliver,
+                result=Receipt,
+                effect_class=self.deliveries,
+                attempts=1,
             ),
             EffectKind(GUARD_CHECK, request=GuardCheck, perform=self.check, effect_class="pure"),
             EffectKind(AGENT_START, request=StartAgent, perform=self.start, effect_class="pure"),

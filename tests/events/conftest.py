@@ -5,6 +5,7 @@ import pytest
 from actors.workflows.plugin import workflow_plugin
 from events import Registry
 from events.agents import AGENT_EVENTS, BUDGET_EVENTS, CONTEXT_EVENTS, INQUIRY_EVENTS
+from events.conversations import CONVERSATION_EVENTS
 from events.registry import Type
 from events.system import SYSTEM_EVENTS
 from gateway.examples.ledger.workspace import plugin as ledger
@@ -15,6 +16,7 @@ from infra.cel import Cel
 def released() -> list[Type]:
     """Every event type that is in somebody's log: the kernel's own, those of workflows and of the built-in examples."""
     types = [*Registry(SYSTEM_EVENTS), *Registry((*AGENT_EVENTS, *CONTEXT_EVENTS, *BUDGET_EVENTS, *INQUIRY_EVENTS))]
+    types += Registry(CONVERSATION_EVENTS)
     for plugin in (workflow_plugin(Cel()), ledger):
         types += [*Registry(plugin.events), *(type for kind in plugin.kinds for type in kind.events)]
     return types

@@ -1,0 +1,25 @@
+"""Everything agents need of the kernel, as one plugin: who talks, who is talked to, and what governs their tools."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from actors.agents.agent import agent
+from actors.agents.conversation.decision import Look
+from actors.agents.conversation.kind import conversation_kind
+from actors.agents.inquiry import inquiry
+from actors.agents.variables import variables
+from actors.budget import budget
+from actors.core.kind import EffectKind, Plugin, merge
+from actors.tools.guards.looking import look
+from actors.tools.plugin import tools_plugin
+
+
+def agent_plugin(effects: Sequence[EffectKind] = (), *, guards: Look = look) -> Plugin:
+    """The kinds agent, conversation, inquiry, variables and budget, with those of tools: tool, call, policy.
+
+    `effects` are performed by whoever has drivers: `model-call`, `agent-start`, `tool-…`, `channel-deliver`,
+    `guard-check`. Approvals come with the plugin of workflows. `guards` says what guards think of a text.
+    """
+    talk = Plugin(kinds=[agent, conversation_kind(guards), inquiry, variables, budget])
+    return merge([talk, tools_plugin(effects)])
