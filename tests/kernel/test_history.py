@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
+import msgspec
 import pytest
 
+from actors import Attempt, EffectKind
 from actors.core.fold import state_hash
+from actors.core.history import history
+from actors.core.host import Host
 from events.errors import Conflict, NotFound
+from events.store import EventStore
 from infra.memory.system import System, run_system
-from tests.kernel.counter import Add, Counter, Pass, counter, plugin
+from tests.kernel.counter import Add, Call, Counter, Later, Line, Pass, counter, plugin
 
 
 def test_an_actor_is_shown_as_it_was_at_a_version() -> None:
@@ -72,3 +79,72 @@ def test_a_fork_continues_a_history_it_does_not_copy_and_keeps_its_tells_in() ->
             await host.fork("default", "counter/a", 9, "counter/other", "user:ada")
 
     run_system(plugin(), script)
+
+
+class Past:
+    """What a look back needs of a log. Nothing else is there, so whoever reaches for it fails."""
+
+    def __init__(self, store: EventStore) -> None:
+        self.load = store.load
+        self.read_stream = store.read_stream
+
+
+def test_whoever_goes_through_the_past_reaches_nothing_but_the_past() -> None:
+    """No clock, no performer, no row that waits, no way to write: the same states come out of the events alone."""
+    calls: list[str] = []
+    silent = False
+
+    async def perform(request: Line, attempt: Attempt) -> Any:
+        assert not silent
+        calls.append(request.text)
+        return request.text.upper()
+
+    def no_clock() -> int:
+        raise AssertionError("the past has no clock")
+
+    used = plugin(EffectKind("echo", request=Line, perform=perform, effect_class="irreversible"))
+
+    async def script(system: System) -> None:
+        nonlocal silent
+        await system.ask("counter/a", Add(3))
+        await system.ask("counter/a", Call("hi"))
+        await system.ask("counter/a", Pass("counter/b", 4))
+        await system.ask("counter/a", Later(5, 6))
+        await system.advance(10)
+        await system.ask("counter/a", Later(1e6, 1))  # waits
+        then = [await system.state("counter/a", version) for version in range(1, 8)]
+        assert (then[-1]["total"], set(then[-1]["notes"])) == (9, {"call hi", "hi succeeded HI", "pass 0", "later"})
+        before = await system.events()
+        silent = True
+        host = Host(cast("EventStore", Past(system.store)), used, now=no_clock)
+        seen = [step.state async for step in history(host, "default", "counter/a", 1, None)]
+        assert [msgspec.json.decode(state) for state in seen] == then
+        assert [(await host.view("default", "counter/a", at)).state for at in range(1, 8)] == then
+        assert (await host.view("default", "counter/a")).state == then[-1]
+        assert await system.events() == before
+        assert calls == ["hi"]
+
+    run_system(used, script)
+
+
+def test_an_actor_that_comes_back_into_memory_does_nothing_again() -> None:
+    calls: list[str] = []
+
+    async def perform(request: Line, attempt: Attempt) -> Any:
+        calls.append(request.text)
+
+    async def script(system: System) -> None:
+        await system.ask("counter/a", Call("hi"))
+        await system.ask("counter/a", Pass("counter/b", 4))
+        await system.settle()
+        before = await system.events()
+        await system.stop_host(system.hosts[0])
+        await system.add_host()
+        assert await system.ask("counter/a", Add(1)) == {"total": 1}
+        assert await system.ask("counter/b", Add(1)) == {"total": 5}
+        await system.settle()
+        new = (await system.events())[len(before) :]
+        assert [(event.stream, event.type) for event in new] == [("counter/a", "Added"), ("counter/b", "Added")]
+
+    run_system(plugin(EffectKind("echo", request=Line, perform=perform, effect_class="idempotent")), script)
+    assert calls == ["hi"]
