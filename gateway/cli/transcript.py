@@ -44,7 +44,8 @@ def _turn(found: Mapping[str, Any], turn: Mapping[str, Any]) -> None:
         _said(found["agent"], turn["text"])
     for n, cited in enumerate(turn["citations"], 1):
         lines = f":{cited['lines'][0]}-{cited['lines'][1]}" if cited.get("lines") else ""
-        click.echo(click.style(f"  [{n}] {printable(cited['path'])}{lines}  sha256 {cited['hash'][:12]}", dim=True))
+        hash = f"  sha256 {cited['hash'][:12]}" if cited.get("hash") else ""
+        click.echo(click.style(f"  [{n}] {printable(cited['path'])}{lines}{hash}", dim=True))
     cost = "unknown" if turn["cost"] is None else f"${turn['cost']}"
     why = f" ({printable(turn['reason'] or turn['code'])})" if turn["reason"] or turn["code"] else ""
     by = f", {', '.join(dict.fromkeys(turn['models']))}" if turn["models"] else ""

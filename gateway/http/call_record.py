@@ -74,7 +74,8 @@ class CallRecord(msgspec.Struct):
                 self.stage, self.decision, self.rule, self.why = "judged", e.decision, e.rule, e.why
                 self.policy = f"{e.policy}@{e.version}"
             case t.CallApprovalAsked():
-                self.status, self.approval, self.digest = "waiting", e.approval, e.digest
+                self.status, self.digest = "waiting", e.digest
+                self.approval = e.approval.removeprefix("approval/")
             case t.CallApproved():
                 self.status, self.stage, self.approved_by = "running", "approved", e.by
             case t.CallBudgeted():

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import msgspec
 from aiohttp import web
+from msgspec.structs import asdict
 
 from events.envelope import Event
 from events.errors import NotFound
 from gateway.http.conversation_feed import exists
 from gateway.http.route import Call, answer
+
+if TYPE_CHECKING:
+    from actors.agents.prompt.explain import Explained
 
 
 async def explain(call: Call) -> web.Response:
@@ -28,12 +31,12 @@ async def explain(call: Call) -> web.Response:
         raise NotFound(
             f"there is no prompt of {step}turn {turn[:20]!r}", hint=f"GET /v1/conversations/{id} has the turns"
         )
-    return answer({"conversation": id, "turn": number, "prompts": [_prompt(msgspec.to_builtins(p)) for p in prompts]})
+    return answer({"conversation": id, "turn": number, "prompts": [_prompt(prompt) for prompt in prompts]})
 
 
-def _prompt(found: dict[str, Any]) -> dict[str, Any]:
-    sections = [{**s["section"], "text": s["text"], "messages": s["messages"]} for s in found["sections"]]
-    return {**found, "sections": sections}
+def _prompt(found: Explained) -> dict[str, Any]:
+    sections = [{**asdict(s.section), "text": s.text, "messages": s.messages} for s in found.sections]
+    return {**asdict(found), "sections": sections}
 
 
 async def history(call: Call, stream: str) -> list[Event]:

@@ -125,14 +125,12 @@ def posted_out(id: str, posted: Posted, turn: TurnLine | None) -> dict[str, Any]
         "status": turn.status if turn is not None else "waiting", "position": posted.position,
         "duplicate": posted.duplicate,
     }  # fmt: skip
-    if turn is not None and turn.over:
-        replied = turn.status == "replied"
-        out |= {
-            "text": turn.text if replied else None, "data": turn.data, "citations": turn.citations,
-            "code": turn.code or None, "reason": turn.reason or None, "models": turn.models,
-            "stand_in": turn.stand_in, "usage": turn.usage, "cost": turn.cost,
-        }  # fmt: skip
-    return out
+    shown = turn if turn is not None and turn.over else TurnLine(0, [], 0)
+    return out | {
+        "text": shown.text if shown.status == "replied" else None, "data": shown.data, "citations": shown.citations,
+        "code": shown.code or None, "reason": shown.reason or None, "models": shown.models,
+        "stand_in": shown.stand_in, "usage": shown.usage, "cost": shown.cost,
+    }  # fmt: skip
 
 
 async def interrupt(call: Call) -> web.Response:

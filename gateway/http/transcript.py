@@ -198,7 +198,8 @@ def _advance(turn: TurnLine, e: Any) -> None:
         case c.ToolWaits():
             for tool in turn.tools:
                 if tool.ordinal == e.ordinal:
-                    tool.status, tool.approval, tool.digest = "waiting", e.approval, e.digest
+                    approval = e.approval.removeprefix("approval/")
+                    tool.status, tool.approval, tool.digest = "waiting", approval, e.digest
         case c.ToolAnswered():
             for tool in turn.tools:
                 if tool.ordinal == e.ordinal:

@@ -24,6 +24,7 @@ async def decide(api: Api, screen: Screen, reader: Reader, call: str, approval: 
 
     Raises Interrupted.
     """
+    approval = approval.removeprefix("approval/")
     asked = await retrying(lambda: api.get(path("approvals", approval)), reached=True)
     wanted = await retrying(lambda: api.get(path("calls", call.removeprefix("call/"))), reached=True)
     _show(screen, asked, wanted)

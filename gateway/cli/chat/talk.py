@@ -110,7 +110,7 @@ class Talk:
             self._pressed()
             return
         if decided is None and not self._reader.interactive:
-            self.ended = {"status": "waiting", "approval": asks["approval"]}
+            self.ended = {"status": "waiting", "approval": asks["approval"].removeprefix("approval/")}
             raise Left
 
     async def _line(self) -> str:

@@ -1,0 +1,37 @@
+"""One host for all that does not kill it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.demo.host import HostProcess
+from tests.agent_door.world import Site, door, host
+from tests.servers import Postgres, run
+
+
+async def _furnish(url: str) -> None:
+    async with door(url) as site:
+        await site.furnish()
+
+
+@pytest.fixture(scope="module")
+def served(postgres_shared: Postgres, workplace: Path) -> Iterator[HostProcess]:
+    with host(postgres_shared, workplace) as process:
+        run(_furnish(process.url))
+        yield process
+
+
+@pytest.fixture
+async def site(served: HostProcess) -> AsyncIterator[Site]:
+    async with door(served.url) as found:
+        yield found
+
+
+@pytest.fixture
+def mortal(postgres_shared: Postgres, workplace: Path) -> Iterator[HostProcess]:
+    """A host of one's own, to be killed and started again."""
+    with host(postgres_shared, workplace) as process:
+        yield process
