@@ -41,6 +41,7 @@ from events.errors import BadDefinition, ThespisError
 from events.ids import random_id
 from events.store import Append, Appended, Effect, Status, Verdict
 from gateway import workspace
+from gateway.agent_host import host_agents
 from gateway.built_in import built_in
 from gateway.definitions import Definitions
 from gateway.http.door import Check, Door
@@ -69,7 +70,8 @@ from infra.postgres.migrate import migrate
 from infra.postgres.projections import open_read_models
 from infra.postgres.store import open_store
 from infra.postgres.tokens import PostgresTokens
-from infra.tasks.builtin import BUILTIN
+from infra.tasks.builtin import Asking
+from infra.tasks.builtin import built_in as built_in_tasks
 from infra.tasks.hosting import HostTasks
 from infra.vault.source import OpenedSource
 from projections import PROJECTIONS, Chronicle, Projector
@@ -154,13 +156,16 @@ async def running(options: Options) -> AsyncGenerator[Server]:
         projections = [*PROJECTIONS, *options.plugin.projections]
         info = Info(os.getpid(), socket.gethostname(), {p.name: p.version for p in projections})
         ring = vault.ring if vault else None
+        agents = await stack.enter_async_context(host_agents(options.plugin, bus, os.environ, options.data))
+        asking = Asking()
+        known_tasks = [*built_in_tasks(asking), *options.plugin.tasks]
         tasks = HostTasks(
-            connection, PostgresBlobs(links), [*BUILTIN, *options.plugin.tasks], f"host:{host_id}",
+            connection, PostgresBlobs(links), known_tasks, f"host:{host_id}",
             replicas=options.settings.nats_replicas, lost_after=options.settings.tasks_lost_after,
         )  # fmt: skip
-        plugin = merge([options.plugin, Plugin(effects=tasks.effects)])
+        plugin = merge([options.plugin, Plugin(effects=[*tasks.effects, *agents.effects])])
         host = Host(store, plugin, host_id=host_id, hand=hand, info=msgspec.json.encode(info), keyring=ring)
-        client = Client(bus, host)
+        client = asking.client = Client(bus, host)
         relay_connection = connection
         if options.nats_relay_url != options.nats_url:
             relay_connection = await connect(options.nats_relay_url, name="thespis-relay")
@@ -208,7 +213,7 @@ async def running(options: Options) -> AsyncGenerator[Server]:
             await _start(stack, vault.ring.start, vault.ring.stop)
             erased = await bus.listen(ERASED, partial(_wake, vault))
             stack.push_async_callback(erased.stop)
-        definitions = Definitions([*BUILTIN, *options.plugin.tasks])
+        definitions = Definitions(known_tasks)
         door = Door(
             client=client,
             store=store,
@@ -225,6 +230,8 @@ async def running(options: Options) -> AsyncGenerator[Server]:
             consumers=lambda: consumers(host, relay, singletons.relaying, connection),
             definitions=definitions,
             live=LivePlane(bus),
+            agents=agents.agents,
+            policies=agents.policies,
         )
         server = Server(door, options.settings)
         asks = Asks(bus, host)
@@ -245,8 +252,11 @@ async def running(options: Options) -> AsyncGenerator[Server]:
         await _start(stack, asks.start, asks.stop)
         await _start(stack, ingress.start, ingress.stop)
         await _start(stack, spool.start, spool.stop)
-        publishing = definitions.publish(options.plugin.workflows, options.settings.tenant, client.ask)
-        stack.push_async_callback(_ended, asyncio.create_task(publishing, name="publishing"))
+        for publishing in (
+            definitions.publish(options.plugin.workflows, options.settings.tenant, client.ask),
+            agents.publish(options.settings.tenant, client.ask),
+        ):
+            stack.push_async_callback(_ended, asyncio.create_task(publishing, name="publishing"))
         yield server
 
 

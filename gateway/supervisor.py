@@ -47,7 +47,7 @@ class Running(msgspec.Struct, frozen=True):
     nats_url: str
     nats_relay_url: str
     nats_client_url: str
-    workspace: str = ""
+    workspaces: list[str] = []
 
 
 class _HostMark(msgspec.Struct, frozen=True):
@@ -60,7 +60,7 @@ class _HostMark(msgspec.Struct, frozen=True):
 async def up(
     data: Path,
     port: int = 8321,
-    workspace: Path | None = None,
+    workspaces: Sequence[Path] = (),
     *,
     environment: Mapping[str, str] | None = None,
     on_ready: Callable[[Running], Awaitable[None]] | None = None,
@@ -92,10 +92,11 @@ async def up(
                 nats_url=servers.nats.url("host") if servers.nats else own[1],
                 nats_relay_url=servers.nats.url("relay") if servers.nats else environment.get("NATS_RELAY_URL", own[1]),
                 nats_client_url=servers.nats.url("client") if servers.nats else own[1],
-                workspace=_absolute(workspace) if workspace else "",
+                workspaces=[_absolute(workspace) for workspace in workspaces],
             )
             arguments = [sys.executable, *command, "--port", str(listen)]
-            arguments += ["--workspace", running.workspace] if workspace else []
+            for workspace in running.workspaces:
+                arguments += ["--workspace", workspace]
             host = _Host(directory, arguments, _host_environment(environment, running, data), running.url)
             try:
                 await _supervise(directory, host, running, stop, on_ready, say)

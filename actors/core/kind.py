@@ -211,6 +211,7 @@ class Plugin:
         agents: Sequence[Any] = (),
         policies: Sequence[Any] = (),
         models: Sequence[Any] = (),
+        mcp: Sequence[Any] = (),
     ) -> None:
         self.kinds = list(kinds)
         self.effects = list(effects)
@@ -228,6 +229,8 @@ class Plugin:
         """Files of rules about tools, relative to the workspace."""
         self.models = list(models)
         """`actors.models.port.Provider`s."""
+        self.mcp = list(mcp)
+        """`infra.mcp.config.McpServer`s, whose tools are for agents."""
 
 
 def merge(plugins: Iterable[Plugin]) -> Plugin:
@@ -244,12 +247,14 @@ def merge(plugins: Iterable[Plugin]) -> Plugin:
         merged.agents += plugin.agents
         merged.policies += plugin.policies
         merged.models += plugin.models
+        merged.mcp += plugin.mcp
     for what, names in (
         ("actor kind", [k.name for k in merged.kinds]),
         ("effect kind", [e.name for e in merged.effects]),
         ("task", [t.id for t in merged.tasks]),
         ("tool", [t.name for t in merged.tools]),
         ("provider of models", [m.name for m in merged.models]),
+        ("MCP server", [m.name for m in merged.mcp]),
     ):
         twice = sorted({n for n in names if names.count(n) > 1})
         if twice:

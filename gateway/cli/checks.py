@@ -151,10 +151,10 @@ async def workspace(patient: Patient) -> Finding:
     from gateway.built_in import built_in
     from gateway.workspace import gather
 
-    folder = patient.workspace or (patient.place.workspace if patient.place else "")
-    plugin = gather([folder] if folder else [], built_in())
+    folders = [patient.workspace] if patient.workspace else (patient.place.workspaces if patient.place else [])
+    plugin = gather(folders, built_in())
     kinds = ", ".join(kind.name for kind in plugin.kinds) or "none"
-    return Finding("workspace", "ok", f"{folder or 'no workspace'}; kinds: {kinds}")
+    return Finding("workspace", "ok", f"{', '.join(folders) or 'no workspace'}; kinds: {kinds}")
 
 
 MACHINE: Final[list[Check]] = [python, packages, data_directory, port, workspace]

@@ -26,7 +26,7 @@ class Place(msgspec.Struct, frozen=True):
     database_url: str = ""
     nats_url: str = ""
     pid: int = 0
-    workspace: str = ""
+    workspaces: list[str] = []
     data: str = ""
 
     def __repr__(self) -> str:
@@ -104,12 +104,12 @@ def database(data: str | None) -> Place:
 
 
 def workspace_of(data: str | None) -> list[str]:
-    """The workspace of the running instance, if there is one and it has one."""
+    """The workspaces of the running instance, if there is one and it has any."""
     try:
         place = running(data)
     except (Invalid, Unavailable):
         return []
-    return [place.workspace] if place.workspace else []
+    return place.workspaces
 
 
 def _alive(pid: int) -> bool:

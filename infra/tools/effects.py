@@ -16,9 +16,9 @@ AT_ONCE: Final = 256
 """Calls of a class that a host has in hand; each tool has its own places besides."""
 
 
-def tool_effects(tools: Iterable[Tool]) -> list[EffectKind]:
+def tool_effects(tools: Iterable[Tool] | Tools) -> list[EffectKind]:
     """Everything `call` actors ask of the world."""
-    held = Tools(tools)
+    held = tools if isinstance(tools, Tools) else Tools(tools)
     # No timeout here: the tool has its own. What may be repeated is, with the same key, when the way to it broke.
     return [
         EffectKind(

@@ -32,6 +32,10 @@ class Tools:
                 raise BadDefinition(f"more than one tool is named {tool.name}", hint="rename one of them")
             self.by_name[tool.name] = tool
 
+    def learn(self, tools: Iterable[Tool]) -> None:
+        """There are more tools, or others of the same names: those of a server that was asked."""
+        self.by_name |= {tool.name: tool for tool in tools}
+
     async def perform(self, effect_class: str, request: PerformTool, attempt: Attempt) -> Performed:
         """Run a tool. What it says itself, also that it failed, is a result.
 

@@ -46,7 +46,7 @@ async def test_up_starts_both_servers_and_a_host_that_gets_its_secrets_by_enviro
     supervise: Supervise, data: Path, tmp_path: Path
 ) -> None:
     before = alive()
-    async with supervise(data, workspace=tmp_path) as it:
+    async with supervise(data, workspaces=[tmp_path]) as it:
         running = msgspec.json.decode((data / "run.json").read_bytes(), type=Running)
         assert running == it.running
         assert running.pid == os.getpid()

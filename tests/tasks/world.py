@@ -139,7 +139,7 @@ class Place:
 
     def describe(self, file: Path) -> None:
         """Write what `thespis up` would write."""
-        known = {"pid": os.getpid(), "url": "", "nats_url": self._nats_url, "workspace": str(JOBS),
+        known = {"pid": os.getpid(), "url": "", "nats_url": self._nats_url, "workspaces": [str(JOBS)],
                  "database_url": self._environment["DATABASE_URL"]}  # fmt: skip
         file.write_bytes(msgspec.json.encode(known))
 

@@ -12,6 +12,8 @@ from events.errors import ThespisError
 from gateway.cli.tree import command as thespis_command
 
 LEDGER = Path(__file__).parents[2] / "examples" / "ledger"
+LIBRARIAN = "librarian"
+"""The template of the example agent, and where it is kept in the data directory."""
 
 
 @thespis_command()
@@ -31,24 +33,27 @@ LEDGER = Path(__file__).parents[2] / "examples" / "ledger"
     help="Port of the gateway; 0 takes a free one.",
 )
 @click.option(
-    "--workspace", type=click.Path(path_type=Path), default=None, help="A directory with your actors (workspace.py)."
+    "--workspace",
+    "given",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="A directory with your actors (workspace.py), agents, workflows; may be given more than once.",
 )
-@click.option("--ledger", is_flag=True, help="Serve the example ledger, and move some money in it once.")
-def command(data: Path, port: int, workspace: Path | None, ledger: bool) -> None:
+@click.option("--ledger", is_flag=True, help="Serve the examples, a ledger and an agent, and move some money once.")
+def command(data: Path, port: int, given: tuple[Path, ...], ledger: bool) -> None:
     """Start Postgres, NATS and a host under one data directory, and watch over them until Ctrl-C.
 
     With DATABASE_URL or NATS_URL in the environment those servers are used instead.
     """
     from gateway import workspace as workspaces
+    from gateway.built_in import built_in
     from gateway.supervisor import Running, up
 
-    if ledger and workspace is not None:
+    if ledger and given:
         raise click.UsageError("--ledger and --workspace exclude each other")
-    if ledger:
-        workspace = LEDGER
-
-    if workspace is not None:
-        workspaces.load(workspace)  # What is wrong with it is said now, before anything starts.
+    folders = [LEDGER, _librarian(data)] if ledger else list(given)
+    if folders:
+        workspaces.gather(folders, built_in())  # What is wrong is said now, before anything starts.
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
 
     async def ready(running: Running) -> None:
@@ -61,4 +66,14 @@ def command(data: Path, port: int, workspace: Path | None, ledger: bool) -> None
             except ThespisError as error:
                 click.echo(f"the example did not run: {error}", err=True)
 
-    asyncio.run(up(data, port, workspace, on_ready=ready, say=lambda line: click.echo(line, err=True)))
+    asyncio.run(up(data, port, folders, on_ready=ready, say=lambda line: click.echo(line, err=True)))
+
+
+def _librarian(data: Path) -> Path:
+    """The example agent's workspace, written the first time: its folder is for the agent to write into."""
+    from gateway.cli.templates import write_template
+
+    place = data / LIBRARIAN
+    if not place.exists():
+        write_template(LIBRARIAN, place)
+    return place

@@ -41,8 +41,7 @@ def command(
     if not nats_url:
         place = running(data)
         nats_url, database_url = place.nats_url, place.database_url
-        if place.workspace and not workspaces:
-            workspaces = (Path(place.workspace),)
+        workspaces = workspaces or tuple(map(Path, place.workspaces))
     run(
         nats_url=nats_url, database_url=database_url, queues=queues, labels=_pairs(labels), concurrency=concurrency,
         workspaces=workspaces, grace=grace,
