@@ -33,7 +33,7 @@ from infra.tasks.builtin import BUILTIN, Asking, built_in
 from projections import PROJECTIONS, Query
 from tests.agents.broken_agents import agent as file_of
 
-EXAMPLE = Path("gateway/examples/agents")
+EXAMPLE = Path("gateway/templates/librarian")
 
 
 def known_agents() -> Agents:
