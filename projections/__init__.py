@@ -13,6 +13,7 @@ from projections import (
     lineage,
     runs,
     throughput,
+    tools,
     workflows,
 )
 from projections.core.chronicle import Chronicle
@@ -40,6 +41,7 @@ PROJECTIONS = [
     lineage.PROJECTION,
     runs.PROJECTION,
     throughput.PROJECTION,
+    tools.PROJECTION,
     workflows.PROJECTION,
 ]
 """The read models that come with the system; a workspace's own are added to them by name."""
