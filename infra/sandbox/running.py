@@ -74,6 +74,8 @@ async def run_confined(
     """See `infra.sandbox.sandbox.run`. Raises Invalid for paths that are not there, Unavailable."""
     limits = limits or Limits()
     where, *_ = _real([folder])
+    given, writing = os.path.abspath(folder), _real(writable)
+    reading = [*_real(readable), *([] if _below(given, [*_real(readable), *writing]) else [where])]
     scratch = tempfile.mkdtemp(prefix="sandbox-") if "mounts" not in confinement.layers else ""
     temporary = scratch or "/tmp"
     spec = specs.Spec(
@@ -81,8 +83,8 @@ async def run_confined(
         argv=list(argv),
         environment={**system.ENVIRONMENT, "HOME": temporary, "TMPDIR": temporary, "PWD": where, **(environment or {})},
         folder=where,
-        readable=[*base, *(system.NETWORK if network else ()), where, *_real(readable)],
-        writable=_real(writable),
+        readable=[*base, *(system.NETWORK if network else ()), *reading],
+        writable=writing,
         layers=sorted(confinement.layers),
         limits=msgspec.to_builtins(limits),
         network=network,
@@ -103,6 +105,11 @@ def _real(paths: Collection[str | os.PathLike[str]]) -> list[str]:
         return [os.path.realpath(path, strict=True) for path in paths]
     except OSError as error:
         raise Invalid(f"{error.filename}: {error.strerror}") from None
+
+
+def _below(path: str, places: Collection[str]) -> bool:
+    """By its name alone: if something else is put there meanwhile, it is still only what is visible inside."""
+    return any(path == place or path.startswith(place.rstrip("/") + "/") for place in places)
 
 
 async def _launch(spec: specs.Spec, level: str, limits: Limits, stdin: bytes) -> Ran:

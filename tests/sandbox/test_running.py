@@ -9,7 +9,6 @@ import signal
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from secrets import token_hex
 
@@ -138,8 +137,8 @@ async def test_processor_time_is_counted_over_all_processes(level: str, tmp_path
 
 @every_level
 async def test_memory_is_counted_over_all_processes(level: str, tmp_path: Path) -> None:
-    one = "python3 -c 'x = bytearray(60 << 20); input()'"
-    script = f"sleep 30 | ({one} & {one} & {one} & wait)"
+    one = "python3 -c 'x = bytearray(60 << 20); import time; time.sleep(25)'"
+    script = f"{one} & {one} & {one} & wait"
     fits = await sh(level, "echo | python3 -c 'x = bytearray(60 << 20); input()'", tmp_path, limits=_memory())
     assert fits.status == 0, fits.stderr
     assert (await sh(level, script, tmp_path, limits=_memory())).stopped == "memory"
@@ -182,10 +181,10 @@ asyncio.run(run_confined(["/bin/sh", "-c", script], Sandbox().confinement(level)
 
 
 @pytest.fixture
-def host_script(tmp_path: Path) -> Iterator[Path]:
+def host_script(tmp_path: Path) -> Path:
     script = tmp_path / "host.py"
     script.write_text(textwrap.dedent(HOST))
-    yield script
+    return script
 
 
 @every_level
