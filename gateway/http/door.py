@@ -179,6 +179,10 @@ async def _no_consumers() -> Sequence[Consumer]:
     return ()
 
 
+async def _no_providers() -> Sequence[Mapping[str, Any]]:
+    return ()
+
+
 @dataclass(slots=True, kw_only=True)
 class Door:
     """Everything behind the door.
@@ -212,4 +216,6 @@ class Door:
     """None: definitions of agents cannot be published here."""
     policies: Policies | None = None
     """None: rules about tools cannot be published here."""
+    providers: Callable[[], Awaitable[Sequence[Mapping[str, Any]]]] = _no_providers
+    """Who has language models here, and which."""
     metrics: Metrics = field(default_factory=Metrics)

@@ -25,6 +25,7 @@ from gateway.http import (
 )
 from gateway.http.route import EVENT_STREAM, JSON, TEXT, Route
 from gateway.http.routes_agents import AGENT_ROUTES
+from gateway.http.routes_models import MODEL_ROUTES
 from gateway.http.routes_workflows import WORKFLOW_ROUTES
 
 _ACTOR: Final = "/v1/actors/{kind}/{id:.+}"
@@ -316,6 +317,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     ),
     *WORKFLOW_ROUTES,
     *AGENT_ROUTES,
+    *MODEL_ROUTES,
     Route(
         method="GET",
         path="/healthz",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -12,6 +13,8 @@ from infra.models.openai import URL, OpenAI
 from infra.models.scripted import NOTE, Scripted
 
 PAUSE: Final = "THESPIS_SCRIPTED_PAUSE"
+PATIENCE: Final = 10.0
+"""Seconds that a provider has to list its models."""
 
 
 def providers_from_environment(environment: Mapping[str, str]) -> list[Provider]:
@@ -36,19 +39,25 @@ def providers_from_environment(environment: Mapping[str, str]) -> list[Provider]
 
 async def described(providers: Sequence[Provider]) -> list[dict[str, object]]:
     """Each provider as JSON: `provider`, `note`, `error`, and its `models`; one that does not answer has no models."""
-    found: list[dict[str, object]] = []
-    for provider in providers:
-        note = NOTE if isinstance(provider, Scripted) else ""
-        error = ""
-        models: list[ModelInfo] = []
-        try:
+    return list(await asyncio.gather(*(_described(provider) for provider in providers)))
+
+
+async def _described(provider: Provider) -> dict[str, object]:
+    note = NOTE if isinstance(provider, Scripted) else ""
+    error = ""
+    models: list[ModelInfo] = []
+    try:
+        async with asyncio.timeout(PATIENCE):
             models = await provider.list_models()
-        except ModelError as failure:
-            error = f"{failure.kind}: {failure}"
-        rows = [{"id": f"{provider.name}:{m.id}", "context": m.context, "capabilities": m.capabilities, "note": m.note}
-                for m in models]  # fmt: skip
-        found.append({"provider": provider.name, "note": note, "error": error, "models": rows})
-    return found
+    except ModelError as failure:
+        error = f"{failure.kind}: {failure}"
+    except TimeoutError:
+        error = f"timeout: no list within {PATIENCE:g} s"
+    rows = [
+        {"id": f"{provider.name}:{m.id}", "context": m.context, "capabilities": m.capabilities, "note": m.note}
+        for m in models
+    ]
+    return {"provider": provider.name, "note": note, "error": error, "models": rows}
 
 
 def _url(environment: Mapping[str, str], name: str) -> str:

@@ -72,6 +72,11 @@ class World:
         return text
 
 
+async def later(seconds: float) -> None:
+    """Virtual seconds."""
+    await asyncio.sleep(seconds)
+
+
 def down(kind: str, retry_after: float | None = None) -> ModelError:
     return ModelError(kind, "as told", retry_after=retry_after)
 
@@ -115,9 +120,9 @@ def test_a_retry_after_that_is_too_long_is_not_waited_for_and_the_model_rests_as
         a, b = Acted("a", down("rate-limit", 3600.0)), Acted("b")
         world = World(a, b)
         assert (await world.ask("a:m", "b:m")).model == "b:m"
-        await asyncio.sleep(3599)
+        await later(3599)
         assert (await world.ask("a:m", "b:m")).model == "b:m"
-        await asyncio.sleep(2)
+        await later(2)
         assert (await world.ask("a:m", "b:m")).model == "a:m"
         assert a.asked == ["m", "m"]
 
@@ -175,7 +180,7 @@ def test_a_failing_model_rests_for_all_calls_and_its_neighbour_does_not() -> Non
         assert (result.model, len(a.asked)) == ("b:m", 3)
         assert "passed over" in result.tries[0].failure.message
         assert (await world.ask("a:other", "b:m")).model == "a:other"
-        await asyncio.sleep(calling.REST)
+        await later(calling.REST)
         assert (await world.ask("a:m", "b:m")).model == "a:m"
 
     run_virtual(main())
@@ -326,7 +331,7 @@ def test_a_piece_that_nothing_follows_is_shown_without_waiting_for_more() -> Non
     async def main() -> None:
         world = World(Acted("a", ["a", "b", 10.0, "c"]))
         task = asyncio.create_task(world.ask("a:m"))
-        await asyncio.sleep(1.0)
+        await later(1.0)
         assert world.seen == "ab"
         await task
 
