@@ -20,6 +20,8 @@ WHO: Final = (
     " one (`write NAME: TEXT`). For real answers, set MISTRAL_API_KEY or another provider's key."
 )
 SEARCHES: Final = 4
+RANGES: Final = {"first": "last", "start": "end", "first_line": "last_line", "start_line": "end_line"}
+"""What the lines to read may be called: from, to."""
 
 _ASKS: Final = re.compile(
     r"\?|^\s*(what|where|who|whom|whose|which|when|how|why|find|search|show|tell|list|does|do|is|are|can|explain|look)\b",
@@ -73,10 +75,10 @@ def _looked_up(tools: dict[str, ToolSpec], words: list[str], done: list[tuple[To
             return _use(tools["search"], ("query", "words", "pattern", "text"), queries[len(searches)])
         return ModelAnswer(f"I found nothing about {', '.join(words)} in the files. {_complaint(searches)}".strip())
     best = max(hits, key=lambda hit: (results.score(hit.text, words), results.score(hit.path, words)))
-    reads = [result for use, result in done if "read" in tools and use.name == tools["read"].name]
+    reads = [(_first(use), result) for use, result in done if "read" in tools and use.name == tools["read"].name]
     if "read" in tools and not reads:
         return _use(tools["read"], ("path", "file", "name"), best.path, around=best.line)
-    found = results.passage(reads[0], words) if reads else None
+    found = results.passage(reads[0][1], words, reads[0][0]) if reads else None
     if found is None:
         place = f"{best.path}:{best.line}-{best.line}"
         return ModelAnswer(f"The file says ({place}):\n\n> {best.text.strip()}\n\n`{place}`")
@@ -89,6 +91,13 @@ def _complaint(texts: list[str]) -> str:
     """What the search said last when it is an error, to be passed on."""
     last = texts[-1] if texts else ""
     return f"The search said: {last[:200]}" if "error" in last.lower() or "denied" in last.lower() else ""
+
+
+def _first(use: ToolUse) -> int:
+    """The line that was read from on."""
+    arguments: dict[str, Any] = msgspec.json.decode(use.arguments)
+    found = next((arguments[name] for name in RANGES if isinstance(arguments.get(name), int)), 1)
+    return max(1, int(found))
 
 
 def _written(tool: ToolSpec, name: str, text: str, done: list[tuple[ToolUse, str]]) -> ModelAnswer:
@@ -104,7 +113,7 @@ def _use(tool: ToolSpec, names: tuple[str, ...], value: str, *, text: str = "", 
     arguments: dict[str, Any] = {_named(properties, names): value}
     if text:
         arguments[_named(properties, ("text", "content", "contents", "data"))] = text
-    for first, last in (("first", "last"), ("start", "end"), ("first_line", "last_line"), ("start_line", "end_line")):
+    for first, last in RANGES.items():
         if around and first in properties and last in properties:
             arguments |= {first: max(1, around - 10), last: around + 20}
     return ModelAnswer(tool_uses=[ToolUse("", tool.name, msgspec.json.encode(arguments).decode())], finish="tools")

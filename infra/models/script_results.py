@@ -11,9 +11,7 @@ import msgspec
 CONTEXT: Final = 4
 """Lines that are quoted together at most."""
 
-_PLACE: Final = re.compile(
-    r"^\s*(?:[-*>]\s*)?`?(?P<path>[^\s:`]+\.?[^\s:`]*):(?P<line>\d+)(?:-\d+)?`?[:\s]\s*(?P<text>.*)$"
-)
+_PLACE: Final = re.compile(r"^\s*(?:[-*>] )?`?(?P<path>[^:`]+?):(?P<line>\d+)(?:-\d+)?`?[:\s]\s*(?P<text>.*)$")
 _NUMBERED: Final = re.compile(r"^\s*(\d+)[\t:|]\s?(.*)$")
 
 
@@ -50,9 +48,12 @@ def hits(result: str) -> list[Hit]:
     ]  # fmt: skip
 
 
-def passage(result: str, words: Sequence[str]) -> Passage | None:
-    """The lines of what was read that share most words with the question; None when none of them does."""
-    first, lines = _lines(result)
+def passage(result: str, words: Sequence[str], first: int = 1) -> Passage | None:
+    """The lines of what was read that share most words with the question; None when none of them does.
+
+    `first` is the number of the first line, unless the result says so itself.
+    """
+    first, lines = _lines(result, first)
     best: tuple[int, int, int] = (0, 0, 0)
     for at in range(len(lines)):
         if not lines[at].strip():
@@ -68,20 +69,14 @@ def passage(result: str, words: Sequence[str]) -> Passage | None:
     return Passage(first + best[1], [line.rstrip() for line in lines[best[1] : best[2]]])
 
 
-def _lines(result: str) -> tuple[int, list[str]]:
+def _lines(result: str, first: int) -> tuple[int, list[str]]:
     """(number of the first, lines) of a file or a part of it."""
     value = _value(result)
-    first, text = 1, result
-    if isinstance(value, dict):
-        found = cast("dict[str, Any]", value)
-        at = next(
-            (found[n] for n in ("first", "start", "first_line", "start_line") if isinstance(found.get(n), int)), 1
-        )
-        content = next((found[n] for n in ("text", "content", "contents", "lines") if found.get(n)), "")
-        first = max(1, int(at))
-        text = (
-            "\n".join(str(line) for line in cast("list[Any]", content)) if isinstance(content, list) else str(content)
-        )
+    found = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+    text = found["text"] if "path" in found and isinstance(found.get("text"), str) else result
+    for name in ("first", "start"):
+        if text is not result and isinstance(found.get(name), int):
+            first = max(1, int(found[name]))
     lines = text.splitlines()
     numbered = [_NUMBERED.match(line) for line in lines]
     if lines and all(numbered):

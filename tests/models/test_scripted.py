@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
 from actors.models.port import ModelError
+from actors.tools.tool import ToolCallInfo
 from events.models import ChatMessage, ModelAnswer, ModelRequest, ToolSpec
+from gateway.templates import librarian
 from infra.models.scripted import Scripted
+from infra.tools.files.tool import files_tools
 
 FILES = {
     "docs/backup.md": "# Backups\n\nBackups are made nightly.\nThey are kept for 30 days.\n\nRestores are rehearsed.",
@@ -35,7 +41,7 @@ def search(query: str, form: str) -> str:
         for path, text in FILES.items() for n, line in enumerate(text.splitlines(), 1)
         if any(word in line.lower() for word in query.split())
     ]  # fmt: skip
-    if form == "text":
+    if form in ("text", "numbered"):
         return "\n".join(f"{hit['path']}:{hit['line']}: {hit['text']}" for hit in found) or "nothing found"
     if form == "framed":
         return f"<result label=untrusted>\n{msgspec.json.encode({'hits': found}).decode()}\n</result>"
@@ -46,8 +52,10 @@ def read(arguments: dict[str, Any], form: str) -> str:
     lines = FILES[arguments["path"]].splitlines()
     first = arguments.get("first", 1)
     part = lines[first - 1 : arguments.get("last", len(lines))]
-    if form == "text":
+    if form == "numbered":
         return "\n".join(f"{first + n}: {line}" for n, line in enumerate(part))
+    if form == "text":
+        return "\n".join(part)
     return msgspec.json.encode({"path": arguments["path"], "first": first, "text": "\n".join(part)}).decode()
 
 
@@ -74,7 +82,7 @@ async def turn(question: str, form: str = "json", tools: list[ToolSpec] = TOOLS)
     raise AssertionError("the turn does not end")
 
 
-@pytest.mark.parametrize("form", ["json", "text", "framed"])
+@pytest.mark.parametrize("form", ["json", "text", "framed", "numbered"])
 async def test_a_question_is_looked_up_and_answered_with_quoted_lines_and_their_place(form: str) -> None:
     answer, used = await turn("How long are backups kept?", form)
     assert [name for name, _ in used] == ["files.search", "files.read"]
@@ -154,3 +162,32 @@ async def test_scripts_are_those_it_was_given_and_may_fail() -> None:
         with pytest.raises(ModelError) as raised:
             await provider.complete(model, ModelRequest([ChatMessage("user", "x")]))
         assert raised.value.kind == kind
+
+
+QUESTIONS = {
+    "How long may a book be borrowed?": ("loans.md", "A book may be borrowed for four weeks"),
+    "When is the reading room open on Saturdays?": ("opening-hours.md", "on Saturdays"),
+    "What does a book cost that is returned late?": ("loans.md", "20 cents a day"),
+    "how many seats has the map room?": ("rooms.md", "| map room | 6 |"),
+    "How long can the group room be booked?": ("rooms.md", "for three hours at most"),
+}
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+async def test_it_answers_with_the_real_tools_and_cites_where_it_stands(question: str, tmp_path: Path) -> None:
+    root = tmp_path / "notes"
+    shutil.copytree(Path(librarian.__file__).parent / "notes", root)
+    tools = {each.name: each for each in files_tools(root, private=tmp_path / "private")}
+    specs = [ToolSpec(t.name, t.definition.description, t.definition.parameters) for t in tools.values()]
+    messages = [ChatMessage("user", question)]
+    while (answer := await Scripted().complete("files", ModelRequest(messages, tools=specs))).tool_uses:
+        (use,) = answer.tool_uses
+        given = msgspec.json.decode(use.arguments, type=tools[use.name].input)
+        result = await tools[use.name].run(given, ToolCallInfo("c", "k", "default", []))
+        messages += [ChatMessage("assistant", "", [use]), ChatMessage("tool", result.text, tool_use=use.id)]
+    path, text = QUESTIONS[question]
+    assert text in answer.text
+    found = re.search(rf"`{path}:(\d+)-(\d+)`", answer.text)
+    assert found is not None, answer.text
+    lines = (root / path).read_text().splitlines()[int(found[1]) - 1 : int(found[2])]
+    assert [line[2:] for line in answer.text.splitlines() if line.startswith("> ")] == lines
