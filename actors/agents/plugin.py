@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from actors.agents.agent import agent
 from actors.agents.conversation.decision import Look
@@ -10,16 +10,23 @@ from actors.agents.conversation.kind import conversation_kind
 from actors.agents.inquiry import inquiry
 from actors.agents.variables import variables
 from actors.budget import budget
+from actors.channels.table import CHANNELS, Capabilities
 from actors.core.kind import EffectKind, Plugin, merge
 from actors.tools.guards.looking import look
 from actors.tools.plugin import tools_plugin
 
 
-def agent_plugin(effects: Sequence[EffectKind] = (), *, guards: Look = look) -> Plugin:
+def agent_plugin(
+    effects: Sequence[EffectKind] = (),
+    *,
+    guards: Look = look,
+    channels: Mapping[str, Capabilities] = CHANNELS,
+) -> Plugin:
     """The kinds agent, conversation, inquiry, variables and budget, with those of tools: tool, call, policy.
 
     `effects` are performed by whoever has drivers: `model-call`, `agent-start`, `tool-…`, `channel-deliver`,
-    `guard-check`. Approvals come with the plugin of workflows. `guards` says what guards think of a text.
+    `guard-check`. Approvals come with the plugin of workflows. `guards` says what guards think of a text, `channels`
+    which there are.
     """
-    talk = Plugin(kinds=[agent, conversation_kind(guards), inquiry, variables, budget])
+    talk = Plugin(kinds=[agent, conversation_kind(guards, channels), inquiry, variables, budget])
     return merge([talk, tools_plugin(effects)])

@@ -19,6 +19,7 @@ from actors.agents.messages import OpenConversation, Post, PublishAgent
 from actors.agents.variables import variables
 from actors.budget import budget
 from actors.channels.port import CHANNEL_DELIVER, Deliver, Receipt
+from actors.channels.table import CHANNELS, Capabilities
 from actors.core.kind import Attempt, EffectKind, Kind, Plugin
 from actors.core.outputs import Effect, Outcome, Reply, Tell
 from actors.models.port import MODEL_CALL, ModelCall
@@ -241,7 +242,7 @@ def listener() -> Kind:
                 messages=[PostTo, ConversationReplied])  # fmt: skip
 
 
-conversation = conversation_kind()
+conversation = conversation_kind(channels={**CHANNELS, "telegram": Capabilities()})
 
 
 class Room(Stage):

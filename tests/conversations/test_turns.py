@@ -41,7 +41,7 @@ from events.conversations import (
     Verdict,
 )
 from events.errors import Refused
-from events.models import ModelAnswer, ModelFailure, ModelRequest
+from events.models import Cost, ModelAnswer, ModelFailure, ModelRequest, ModelResult, ToolUse
 from tests.conversations.place import Agree, PostTo, Room, World, definition, echo, run, says
 
 
@@ -753,3 +753,62 @@ def test_the_state_folded_again_from_the_log_is_the_same() -> None:
         assert msgspec.to_builtins(await room.talk()) == msgspec.to_builtins(before)
 
     run(script)
+
+
+def test_guards_that_are_none_fail_the_turn_and_not_the_actor() -> None:
+    async def script(room: Room) -> None:
+        for text in ("hello", "again"):
+            await room.say(text)
+            await room.quiet()
+        assert [e.code for e in await room.only(TurnEnded)] == ["guards", "guards"]
+
+    run(script, agent=definition(guards={"inbound": [GuardRule("nobody")]}))
+
+
+def test_a_conversation_goes_through_channels_that_there_are() -> None:
+    async def script(room: Room) -> None:
+        for channel in ("pigeon", "telegram:a b", ""):
+            with pytest.raises(Refused) as refused:
+                await room.open(channel=channel)
+            assert refused.value.reason_code == "channel"
+
+    run(script)
+
+
+def test_uses_of_tools_have_ids_of_their_own_though_the_model_gives_none() -> None:
+    def model(request: ModelRequest) -> ModelAnswer:
+        if request.messages[-1].role == "tool":
+            return says(" ".join(f"{m.tool_use}={m.text}" for m in request.messages if m.role == "tool"))
+        uses = [ToolUse("", "look", '{"what":"x"}'), ToolUse("", "look", '{"what":"y"}')]
+        return ModelAnswer("", uses)
+
+    async def script(room: Room) -> None:
+        await room.say("hello")
+        await room.quiet()
+        assert (await room.only(TurnReplied))[0].text == 'use1x1=look({"what":"x"}) use1x2=look({"what":"y"})'
+
+    run(script, world=World(model))
+
+
+def test_what_a_lost_call_cost_takes_the_place_of_its_estimate_when_it_becomes_known() -> None:
+    world = World()
+    world.seconds = lambda call: 1000.0 if call.attempt == 1 else 0.5
+
+    async def script(room: Room) -> None:
+        await room.say("hello")
+        await room.until("ModelAsked")
+        await room.settle()
+        await room.replace_host()
+        await room.quiet()
+        unknown = next(msgspec.json.decode(e.data) for e in await room.log() if e.type == "EffectUnknown")
+        result = ModelResult("fake:one", says("too late"), cost=Cost("0.03"))
+        outcome = msgspec.json.encode({"result": result})
+        await room.hosts[0].resolve("default", unknown["effect"], "succeeded", outcome, "user:test", "looked")
+        await room.settle()
+        answered = await room.only(ModelAnswered)
+        assert [(a.attempt, a.cost, a.late) for a in answered] == [(2, "0.01", False), (1, "0.03", True)]
+        assert (await room.state("budget/conversation.c"))["spent"] == "0.04"
+        assert (await room.talk()).calls == []
+        assert [r.text for r in await room.only(TurnReplied)] == ["you said hello"]
+
+    run(script, world=world, agent=definition(budgets=Budgets(conversation="9")))

@@ -9,7 +9,7 @@ import msgspec
 from actors.agents.conversation.compacting import compact_and_step
 from actors.agents.conversation.decision import Decision
 from actors.agents.conversation.ending import fail_turn
-from actors.agents.conversation.guarding import guarded, judged, why
+from actors.agents.conversation.guarding import flaw_of, guarded, judged, why
 from actors.agents.conversation.watching import limits_of, watch_admitted
 from actors.agents.definition.plan import AgentDefinition, encode_definition
 from actors.agents.messages import ReadVariables, TurnMayBegin, TurnOver
@@ -59,6 +59,9 @@ def _admitted(d: Decision, version: int, hash: str, given: Any) -> None:
             fail_turn(d, "definition", f"version {version} of {d.state.agent} cannot be read here: {error}")
             return
         d.emit(AgentAdopted(version, hash, msgspec.Raw(encode_definition(definition))))
+    if flaw := flaw_of(d):
+        fail_turn(d, "guards", flaw)
+        return
     if d.definition.template not in TEMPLATES:
         fail_turn(d, "template", f"prompts of template {d.definition.template!r} cannot be put together here")
         return

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import blake2b
 from typing import Any, Final
 
 from actors.agents.conversation.fold import evolve
 from actors.agents.conversation.state import Conversation, Turn, scratch
 from actors.agents.definition.plan import AgentDefinition
+from actors.channels.table import Capabilities
 from events.conversations import Verdict
 from events.envelope import Message
 
@@ -22,10 +23,11 @@ LONGEST: Final = 150
 class Decision:
     """What one message leads to. The state itself is not touched."""
 
-    __slots__ = ("address", "events", "id", "look", "message", "now", "outs", "state")
+    __slots__ = ("address", "channels", "events", "id", "look", "message", "now", "outs", "state")
 
-    def __init__(self, look: Look, state: Conversation, message: Message) -> None:
+    def __init__(self, look: Look, channels: Mapping[str, Capabilities], state: Conversation, message: Message) -> None:
         self.look = look
+        self.channels = channels
         self.state = scratch(state)
         self.message = message
         self.address = message.to

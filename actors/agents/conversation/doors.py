@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from actors.agents.conversation.decision import Decision
@@ -27,6 +28,8 @@ from events.conversations import ConversationClosed, ConversationOpened, Message
 from events.errors import InvalidData, InvalidName, Refused
 
 LONGEST_ID: Final = 200
+_CHANNEL: Final = re.compile(r"[a-z][a-z0-9_-]*(:[A-Za-z0-9._~@+-]{1,100})?")
+"""A channel, and an account of it."""
 
 
 def open_conversation(d: Decision, m: OpenConversation) -> None:
@@ -43,6 +46,8 @@ def _open(d: Decision, agent: str, channel: str, policy: str, title: str, parent
         split(f"agent/{agent}")
     except InvalidName as error:
         raise Refused(str(error), code="agent") from None
+    if channel.partition(":")[0] not in d.channels or not _CHANNEL.fullmatch(channel):
+        raise Refused(f"there is no channel {channel[:60]!r} here", code="channel")
     if policy and policy not in DOUBLE_TEXTING:
         raise Refused(f"{policy!r} is not one of {', '.join(DOUBLE_TEXTING)}", code="policy")
     d.emit(ConversationOpened(agent, channel, d.now, d.message.sender, title, policy, parent))

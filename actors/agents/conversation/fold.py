@@ -76,6 +76,20 @@ def _definition(data: bytes) -> AgentDefinition:
     return decode_definition(data)
 
 
+_KNOWN: Final[dict[str, AgentDefinition]] = {}
+
+
+def _shared(hash: str, definition: AgentDefinition) -> AgentDefinition:
+    """The same definition, the one that others have too: each snapshot brings its own."""
+    known = _KNOWN.get(hash)
+    if known is not None and (known is definition or known == definition):
+        return known
+    if len(_KNOWN) > 256:
+        _KNOWN.clear()
+    _KNOWN[hash] = definition
+    return definition
+
+
 def summed(usage: dict[str, int], more: Usage) -> dict[str, int]:
     """Tokens of several calls."""
     found = dict(usage)
@@ -116,6 +130,8 @@ def _closed(state: Conversation, _e: ConversationClosed) -> None:
 def _started(state: Conversation, e: TurnStarted) -> None:
     taken = set(e.messages)
     state.turns = e.turn
+    if state.definition is not None:
+        state.definition = _shared(state.hash, state.definition)
     messages = [m for m in state.waiting if m.number in taken]
     state.waiting = [m for m in state.waiting if m.number not in taken]
     state.turn = Turn(e.turn, messages, e.at, e.cause, progress=e.at)

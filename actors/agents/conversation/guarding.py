@@ -10,12 +10,13 @@ from typing import Any, Final
 
 import msgspec
 
-from actors.agents.conversation.decision import Decision
+from actors.agents.conversation.decision import Decision, Look
 from actors.agents.definition.plan import AgentDefinition, GuardRule
 from actors.core.outputs import Effect, Outcome
 from actors.tools.guards.looking import DEFAULT_GUARDS
 from actors.tools.guards.model import Guard, outcome
 from events.conversations import Guarded, Verdict
+from events.errors import BadDefinition
 
 GUARD_CHECK: Final = "guard-check"
 """The effect kind that decides about a text that is held."""
@@ -47,6 +48,30 @@ def guards_of(definition: AgentDefinition, edge: str) -> list[Guard]:
     """Who looks at an edge: those the definition names there, or the usual ones when it says nothing of that edge."""
     named = definition.guards.get(edge)
     return _DEFAULTS[edge] if named is None else list(map(_guard, named))
+
+
+def flaw_of(d: Decision) -> str:
+    """Why the guards of the definition cannot look at anything; "" when they can."""
+    if not d.definition.guards:
+        return ""
+    key = (d.look, d.state.hash)
+    if key not in _flaws:
+        if len(_flaws) > 256:
+            _flaws.clear()
+        _flaws[key] = _flaw(d)
+    return _flaws[key]
+
+
+_flaws: Final[dict[tuple[Look, str], str]] = {}
+
+
+def _flaw(d: Decision) -> str:
+    try:
+        for edge in _DEFAULTS:
+            d.look(edge, "", guards_of(d.definition, edge))
+    except (msgspec.ValidationError, BadDefinition) as error:
+        return str(error)
+    return ""
 
 
 def _guard(rule: GuardRule) -> Guard:

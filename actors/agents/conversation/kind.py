@@ -26,6 +26,7 @@ from actors.agents.messages import (
     SetVariable,
     TurnMayBegin,
 )
+from actors.channels.table import CHANNELS, Capabilities
 from actors.core.kind import Kind
 from actors.core.outputs import Outcome, Replied, TellRefused
 from actors.tools.guards import model
@@ -44,11 +45,14 @@ SNAPSHOT_EVERY: Final = 500
 """Events."""
 
 
-def conversation_kind(look: Look = look) -> Kind:
-    """The kind `conversation`; `look` is what guards say of a text."""
+def conversation_kind(look: Look = look, channels: Mapping[str, Capabilities] = CHANNELS) -> Kind:
+    """The kind `conversation`; `look` is what guards say of a text, `channels` those that conversations may go through.
+
+    Whoever lists a channel that is not pulled brings the performer of `channel-deliver` along.
+    """
 
     def decide(state: Conversation, message: Message) -> list[Any]:
-        d = Decision(look, state, message)
+        d = Decision(look, channels, state, message)
         _HANDLERS[message.data.__class__](d, message.data)
         return [*d.events, *d.outs]
 

@@ -15,7 +15,7 @@ from events.conversations import OutboundAttempted, OutboundDelivered, OutboundF
 
 def is_pulled(d: Decision) -> bool:
     """Whether whoever listens reads the events themselves."""
-    return capabilities(d.state.channel).pulled
+    return capabilities(d.state.channel, d.channels).pulled
 
 
 def intend(d: Decision, kind: str, text: str, data: Any = None, turn: int = 0) -> None:

@@ -13,7 +13,7 @@ from actors.agents.conversation.spending import settle
 from actors.agents.conversation.state import OpenCall
 from actors.core.outputs import Outcome
 from events.conversations import ModelAnswered, ModelFailed, ModelLost
-from events.models import ModelFailure, ModelResult
+from events.models import ModelAnswer, ModelFailure, ModelResult
 
 SHRINKS = 2
 """How often a prompt that a model finds too long is shortened."""
@@ -39,9 +39,10 @@ def came_back(d: Decision, ref: str, outcome: Outcome) -> None:
         _failed(d, known, result, waited_for)
         return
     cost = result.cost
+    answer = _named(result.answer, step)
     d.emit(
         ModelAnswered(
-            number, step, attempt, call, result.model, result.answer, d.now, cost.usd,
+            number, step, attempt, call, result.model, answer, d.now, cost.usd,
             msgspec.to_builtins(cost.price) if cost.price is not None else None, cost.why, result.tries,
             result.started, result.first, result.chunks, late=not waited_for,
         )
@@ -52,7 +53,16 @@ def came_back(d: Decision, ref: str, outcome: Outcome) -> None:
     if step:
         answered(d)
     else:
-        summarised(d, result.answer.text, result.model)
+        summarised(d, answer.text, result.model)
+
+
+def _named(answer: ModelAnswer, step: int) -> ModelAnswer:
+    """With an id of its own for each use of a tool: some models give none, or one twice."""
+    ids = [use.id for use in answer.tool_uses]
+    if all(ids) and len(set(ids)) == len(ids):
+        return answer
+    uses = [msgspec.structs.replace(use, id=f"use{step}x{n}") for n, use in enumerate(answer.tool_uses, 1)]
+    return msgspec.structs.replace(answer, tool_uses=uses)
 
 
 def _result(outcome: Outcome) -> ModelResult:
