@@ -6,11 +6,24 @@ guarded → ended. No call skips a gate; one that a gate stops is ended there. T
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from hashlib import blake2b
+from typing import Any, Final
 
 import msgspec
 
 from events.conversations import Citation, Verdict
+
+_UNFIT: Final = re.compile(r"[^A-Za-z0-9._:~@+=,;!$'()&*/-]")
+_LONGEST: Final = 150
+
+
+def tool_address(name: str) -> str:
+    """The address of the tool of that name; no two names share one."""
+    escaped = _UNFIT.sub(lambda m: "".join(f"%{byte:02X}" for byte in m.group().encode()), name)
+    if len(escaped) > _LONGEST:
+        escaped = f"{escaped[:110]}~{blake2b(name.encode(), digest_size=16).hexdigest()}"
+    return f"tool/{escaped or '%'}"
 
 
 class ToolDefinition(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -21,6 +21,7 @@ from events.tools import (
     ToolApproved,
     ToolDisabled,
     ToolSeen,
+    tool_address,
 )
 from projections.core.definition import Projection, Ref, Row, Table
 from projections.core.rows import Rows
@@ -47,12 +48,14 @@ TOOLS: Final = Table(
         "seen_at": int,
         "approved_at": int | None,
         "approved_by": str | None,
+        "calls": int,
     },
     key=("tenant", "tool"),
     indexes=[("status", "tenant", "tool")],
 )
 """`status` is approved, waiting, changed or disabled. `hash` and `definition` are what is pinned (of one that waits for
-its first approval: what was seen), `pending` is what waits for approval, `diff` how it differs."""
+its first approval: what was seen), `pending` is what waits for approval, `diff` how it differs,
+`calls` how many were asked for."""
 
 CALLS: Final = Table(
     "calls",
@@ -98,7 +101,14 @@ CUT: Final = 4_000
 def keys(event: Event, data: Any) -> list[Ref]:
     """The tool, or the call."""
     kind, _, name = event.stream.partition("/")
-    return [(TOOLS if kind == "tool" else CALLS, (event.tenant, name))]
+    if kind == "tool":
+        return [(TOOLS, (event.tenant, name))]
+    call: list[Ref] = [(CALLS, (event.tenant, name))]
+    return [*call, (TOOLS, (event.tenant, _of(data)))] if isinstance(data, CallRequested) else call
+
+
+def _of(e: CallRequested) -> str:
+    return tool_address(e.tool).partition("/")[2]
 
 
 def apply(rows: Rows, event: Event, data: Any) -> None:
@@ -109,6 +119,10 @@ def apply(rows: Rows, event: Event, data: Any) -> None:
         return
     if isinstance(data, CallRequested):
         rows.put(CALLS, _requested(event, name, data))
+        tool = rows.get(TOOLS, event.tenant, _of(data))
+        if tool is not None:
+            tool["calls"] += 1
+            rows.put(TOOLS, tool)
         return
     row = rows.get(CALLS, event.tenant, name)
     if row is not None and _call(row, data):
@@ -142,7 +156,7 @@ def _seen(event: Event, name: str, row: Row | None, e: ToolSeen) -> Row:
         row = {
             "tenant": event.tenant, "tool": name, "status": "waiting", "hash": e.hash, "pending": None,
             "pending_definition": None, "origin": text(e.origin), "reason": None, "diff": [], "seen_at": e.at,
-            "approved_at": None, "approved_by": None, **_described(definition),
+            "approved_at": None, "approved_by": None, "calls": 0, **_described(definition),
         }  # fmt: skip
     row.update(origin=text(e.origin), seen_at=e.at)
     if e.approved:

@@ -35,17 +35,10 @@ async def of_instance(api: Api, name: str = "default") -> Published:
 
 async def definition_of(api: Api, tool: str) -> ToolDefinition:
     """The definition of a tool that an instance has pinned."""
-    from actors.tools.names import tool_address
-    from events.address import split
     from events.tools import ToolDefinition
 
-    question: dict[str, Any] = {"question": "DescribeTool", "data": {}}
-    found = await api.post(path("actors", *split(tool_address(tool)), "query"), question)
-    return msgspec.convert(_answer(found)["definition"], ToolDefinition)
-
-
-def _answer(found: dict[str, Any]) -> dict[str, Any]:
-    return found if "definition" in found else found["answer"]
+    found = await api.get(path("tools", tool))
+    return msgspec.convert(found["definition"], ToolDefinition)
 
 
 def pairs(given: tuple[str, ...], what: str) -> dict[str, str]:

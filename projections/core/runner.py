@@ -27,6 +27,8 @@ MAX_BACKOFF: Final = 5.0
 """Seconds."""
 PAUSE: Final = 0.02
 """Seconds to rest after a small batch: a busy log takes few commits. Whoever waits for a position ends the rest."""
+QUIET: Final = 0.2
+"""The same, when nothing in the batch was for this projection: only its cursor was stored."""
 BESIDE: Final = 0.25
 """Seconds between steps of a build that nobody reads."""
 INDEX_TRIES: Final = 3
@@ -86,6 +88,8 @@ class Runner:
         self._index_tries = 0
         self._failures = 0
         """In a row, without anything stored in between."""
+        self._idle = False
+        """Nothing but the cursor was stored last."""
         self._bell = asyncio.Event()
 
     @property
@@ -141,7 +145,9 @@ class Runner:
     def _pause(self) -> float:
         """Seconds to let events gather: none while catching up."""
         moved, self._moved_from = self.build.cursor - self._moved_from, self.build.cursor
-        return 0.0 if moved >= self._batch // 2 or not moved else PAUSE
+        if moved >= self._batch // 2 or not moved:
+            return 0.0
+        return QUIET if self._idle else PAUSE
 
     async def _work(self) -> bool:
         """One step, or what is due once everything is folded. False: nothing to do."""
@@ -310,6 +316,7 @@ class Runner:
 
     async def _commit(self, commit: Commit) -> Build | None:
         stored = await self._store.commit(self.build, commit)
+        self._idle = not (commit.changes or commit.held)
         name, poisoned = self.projection.name, commit.poisoned
         for poison in poisoned[:LOUD] if stored is not None else ():
             # Its key and what the error quotes may be personal, and a log file is out of reach of an erasure.

@@ -8,6 +8,7 @@ from events.agents import AGENT_EVENTS, BUDGET_EVENTS, CONTEXT_EVENTS, INQUIRY_E
 from events.conversations import CONVERSATION_EVENTS
 from events.registry import Type
 from events.system import SYSTEM_EVENTS
+from events.tools import CALL_EVENTS, POLICY_EVENTS, TOOL_EVENTS
 from gateway.examples.ledger.workspace import plugin as ledger
 from infra.cel import Cel
 
@@ -17,6 +18,7 @@ def released() -> list[Type]:
     """Every event type that is in somebody's log: the kernel's own, those of workflows and of the built-in examples."""
     types = [*Registry(SYSTEM_EVENTS), *Registry((*AGENT_EVENTS, *CONTEXT_EVENTS, *BUDGET_EVENTS, *INQUIRY_EVENTS))]
     types += Registry(CONVERSATION_EVENTS)
+    types += Registry((*TOOL_EVENTS, *CALL_EVENTS, *POLICY_EVENTS))
     for plugin in (workflow_plugin(Cel()), ledger):
         types += [*Registry(plugin.events), *(type for kind in plugin.kinds for type in kind.events)]
     return types
