@@ -12,15 +12,15 @@ from tests.agent_door.world import Site, door, host
 from tests.servers import Postgres, run
 
 
-async def _furnish(url: str) -> None:
+async def _ready(url: str) -> None:
     async with door(url) as site:
-        await site.furnish()
+        await site.ready()
 
 
 @pytest.fixture(scope="module")
 def served(postgres_shared: Postgres, workplace: Path) -> Iterator[HostProcess]:
     with host(postgres_shared, workplace) as process:
-        run(_furnish(process.url))
+        run(_ready(process.url))
         yield process
 
 

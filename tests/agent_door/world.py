@@ -12,26 +12,12 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from actors.agents.definition.plan import AgentDefinition, encode_definition, hash_of
-from actors.tools.policy_file import read_policy
-from actors.tools.policy_rules import encode_policy
-from actors.tools.policy_rules import hash_of as policy_hash
-from events.models import ToolSpec
 from gateway.demo.host import HostProcess
-from infra.tools.effects import seen
-from tests.agent_door.place.workspace import NOTE
 from tests.servers import Postgres
 from tests.workflows.world import Door
 from tests.workflows.world import host as plain_host
 
 PLACE = Path(__file__).parent / "place"
-
-POLICY = """name: default
-grants: ["desk.*"]
-rules:
-  - {id: people, decision: allow, when: {agents: "-"}}
-  - {id: writing, decision: ask, when: {risk: write-reversible}, why: it is written down}
-"""
 
 
 @contextmanager
@@ -43,39 +29,20 @@ def host(postgres: Postgres, workplace: Path, **settings: str) -> Generator[Host
         yield process
 
 
-def ada(**changes: Any) -> AgentDefinition:
-    """The agent of these tests."""
-    spec = ToolSpec("desk.note", "Note something.", NOTE.definition.parameters)
-    plain: dict[str, Any] = {"name": "ada", "instructions": "You are Ada.", "models": ["birds:parrot"]}
-    return msgspec.convert({**plain, "tool_specs": [spec], **changes}, AgentDefinition)
-
-
 class Site(Door):
     """HTTP to the host."""
 
-    async def ask(self, address: str, message: str, data: Any) -> Any:
-        """The reply of an actor."""
-        body = {"message": message, "data": msgspec.to_builtins(data)}
-        return (await self.post(f"/v1/actors/{address}/ask", body))["reply"]
+    async def ready(self) -> None:
+        """Wait until the agents of the workspace take turns."""
+        for name in ("ada", "echo"):
+            await self.until(f"/v1/agents/{name}", holds=lambda found: found["state"] in ("ready", "busy"))
 
-    async def publish_agent(self, definition: AgentDefinition) -> None:
-        """As if its file had been read."""
-        raw = msgspec.json.decode(encode_definition(definition))
-        request = {"definition": raw, "hash": hash_of(definition), "source": "---\nname: x\n---\n"}
-        await self.ask(f"agent/{definition.name}", "PublishAgent", request)
-        await self.until(f"/v1/agents/{definition.name}", holds=lambda found: found["state"] in ("ready", "busy"))
-
-    async def furnish(self) -> None:
-        """Agents, a tool and the rules about it."""
-        for address, data in seen([NOTE]):
-            await self.ask(address, "SeeTool", data)
-        policy = read_policy(POLICY)
-        rules = msgspec.json.decode(encode_policy(policy))
-        await self.ask(
-            "policy/default", "PublishPolicy", {"rules": rules, "hash": policy_hash(policy), "source": POLICY}
-        )
-        await self.publish_agent(ada())
-        await self.publish_agent(ada(name="echo", models=["scripted:echo"], tool_specs=[]))
+    async def publish_agent(self, text: str, status: int = 200, **how: Any) -> Any:
+        """Publish a definition."""
+        headers = {"Content-Type": "text/markdown"} | how.pop("headers", {})
+        found, _, out = await self.call("POST", "/v1/agents", data=text.encode(), headers=headers, **how)
+        assert found == status, (found, out)
+        return out
 
     async def begin(self, agent: str = "ada", **more: Any) -> str:
         """A new conversation."""

@@ -4,30 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from actors import Plugin
-from actors.agents.agent import agent
-from actors.agents.agent_state import AGENT_START, AgentChecked, StartAgent
-from actors.agents.conversation.kind import conversation_kind
-from actors.agents.variables import variables
-from actors.budget import budget
-from actors.core.kind import Attempt, EffectKind
 from actors.models.port import ModelError, ModelInfo
-from actors.tools.plugin import tools_plugin
 from actors.tools.tool import Tool, ToolCallInfo, ToolResult
 from events.conversations import Citation
 from events.models import ModelAnswer, ModelRequest, ToolUse, Usage
-from gateway.built_in import built_in
-from infra.models.calling import Caller
-from infra.models.effects import model_effects
 from infra.models.scripted import Scripted
-from infra.models.showing import shown
-from infra.nats.bus import NatsBus
-from infra.nats.connection import connect
-from infra.tools.effects import tool_effects
 
 
 def _said(request: ModelRequest) -> str:
@@ -94,37 +79,4 @@ NOTE = Tool(
 )  # fmt: skip
 
 
-# -- what a host that does not bring agents itself needs
-
-_connections: list[Any] = []
-
-
-def _effects() -> list[EffectKind]:
-    caller = Caller([Birds({"parrot": parrot}, pause=0.01), Scripted()])
-    inner: list[Any] = []
-
-    def show(tenant: str, actor: str, chunk: Any) -> None:
-        inner[0](tenant, actor, chunk)
-
-    (model,) = model_effects(caller, show)
-    perform = model.perform
-
-    async def connected(call: Any, attempt: Attempt) -> Any:
-        if not inner:
-            inner.append(shown(NatsBus(await connect(os.environ["NATS_URL"], name="test-live"))))
-        return await perform(call, attempt)
-
-    model.perform = connected
-
-    async def start(_request: StartAgent, _attempt: Attempt) -> AgentChecked:
-        return AgentChecked([])
-
-    return [model, EffectKind(AGENT_START, request=StartAgent, perform=start, effect_class="pure"),
-            *tool_effects([NOTE])]  # fmt: skip
-
-
-here = {kind.name for kind in built_in().kinds}
-kinds = [
-    kind for kind in (conversation_kind(), agent, variables, budget, *tools_plugin([]).kinds) if kind.name not in here
-]
-plugin = Plugin(kinds=kinds, effects=_effects())
+plugin = Plugin(tools=[NOTE], models=[Birds({"parrot": parrot}, pause=0.01)])
