@@ -1,4 +1,4 @@
-"""Language models of a host, wired; and one asked directly from a terminal."""
+"""Which language models a host has; and one asked directly from a terminal."""
 
 from __future__ import annotations
 
@@ -7,50 +7,31 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from actors.core.kind import EffectKind
 from actors.models.port import Chunk, ModelCall, Provider
 from events.models import ChatMessage, ModelRequest, ModelResult
 from infra.models.calling import Caller
-from infra.models.effects import model_effects
 from infra.models.providers import described, providers_from_environment
-from infra.models.showing import shown
-from infra.nats.wire import Wire
 
 LISTED_FOR: Final = 30.0
 """Seconds that a list of models is shown before providers are asked again."""
 
 
-class HostModels:
-    """Everything a host needs to have models asked: give `effects` to its plugin, and `close` it after the host.
+class Listed:
+    """What the providers of a host have, for `/v1/models`: asked for again when it is older than `LISTED_FOR`."""
 
-    Providers of a workspace go before those of the environment that have the same name.
-    """
-
-    def __init__(self, bus: Wire, environment: Mapping[str, str], brought: Sequence[Provider] = ()) -> None:
-        names = {provider.name for provider in brought}
-        found = [provider for provider in providers_from_environment(environment) if provider.name not in names]
-        self.caller = Caller([*brought, *found])
-        self.effects: list[EffectKind] = model_effects(self.caller, shown(bus))
-        self._listed: list[dict[str, object]] = []
+    def __init__(self, providers: Sequence[Provider]) -> None:
+        self._providers = list({provider.name: provider for provider in providers}.values())
+        self._found: list[dict[str, object]] = []
         self._until = 0.0
         self._asking = asyncio.Lock()
 
-    @property
-    def providers(self) -> list[Provider]:
-        """Who has models here."""
-        return list(self.caller.providers.values())
-
-    async def listed(self) -> Sequence[Mapping[str, Any]]:
-        """Each provider with its models, for `/v1/models`."""
+    async def read(self) -> Sequence[Mapping[str, Any]]:
+        """Each provider with its models."""
         async with self._asking:
             if time.monotonic() >= self._until:
-                self._listed = await described(self.providers)
+                self._found = await described(self._providers)
                 self._until = time.monotonic() + LISTED_FOR
-        return self._listed
-
-    async def close(self) -> None:
-        """Let go of connections."""
-        await self.caller.close()
+        return self._found
 
 
 class Printed:

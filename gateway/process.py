@@ -50,6 +50,7 @@ from gateway.http.metrics import Sample
 from gateway.http.serve import Server
 from gateway.keeping import Keeper
 from gateway.lags import consumers
+from gateway.models import Listed
 from gateway.settings import Settings, from_environment
 from gateway.singletons import Info, Singletons
 from gateway.vault import ERASED, People, Vault, open_vault
@@ -232,6 +233,7 @@ async def running(options: Options) -> AsyncGenerator[Server]:
             live=LivePlane(bus),
             agents=agents.agents,
             policies=agents.policies,
+            providers=Listed(agents.providers).read,
         )
         server = Server(door, options.settings)
         asks = Asks(bus, host)

@@ -8,10 +8,12 @@ from typing import Any
 
 import msgspec
 
+from actors import Effect, Kind, Message, Outcome, Plugin
 from actors.core.kind import Attempt
 from actors.models.port import MODEL_CALL, Chunk, LiveChunk, ModelCall
 from events.errors import BusUnavailable
 from events.models import ModelRequest, ModelResult
+from infra.memory.system import System, run_system
 from infra.models.calling import Caller
 from infra.models.effects import model_effects
 from infra.models.scripted import Scripted
@@ -97,3 +99,83 @@ class Endless(Scripted):
         while True:
             yield Chunk("more ")
             await asyncio.sleep(0.001)
+
+
+class Question(msgspec.Struct, frozen=True):
+    model: str
+
+
+class Asked(msgspec.Struct, frozen=True):
+    model: str
+
+
+class Heard(msgspec.Struct, frozen=True):
+    status: str
+    text: str
+
+
+class Talk(msgspec.Struct):
+    heard: list[Heard] = []
+
+
+def decide(_state: Talk, message: Message) -> list[Any]:
+    match message.data:
+        case Question(model):
+            wanted = ModelCall("c", "talk/a", 1, 1, 1, [model], hello("what now"))
+            return [Asked(model), Effect(MODEL_CALL, wanted)]
+        case Outcome(status=status, result=result):
+            answer = (result or {}).get("answer") or {}
+            return [Heard(status, answer.get("text", ""))]
+        case _:
+            return []
+
+
+def evolve(state: Talk, event: Any) -> Talk:
+    return Talk([*state.heard, event]) if isinstance(event, Heard) else state
+
+
+TALK = Kind(
+    "talk", state=Talk, decide=decide, evolve=evolve, messages=[Question, Outcome], events=[Asked, Heard]
+)  # fmt: skip
+
+
+def talk(*providers: Any) -> Plugin:
+    return Plugin(kinds=[TALK], effects=model_effects(Caller(providers), lambda *_: None))
+
+
+async def heard(system: System) -> list[Any]:
+    while not (found := (await system.state("talk/a"))["heard"]):
+        await asyncio.sleep(0.01)
+    return found
+
+
+def test_an_actor_gets_the_answer_as_an_outcome() -> None:
+    async def script(system: System) -> list[Any]:
+        await system.ask("talk/a", Question("scripted:echo"))
+        return await heard(system)
+
+    assert run_system(talk(Scripted()), script) == [{"status": "succeeded", "text": "what now"}]
+
+
+def test_a_call_whose_host_is_lost_is_unknown_and_not_made_again() -> None:
+    calls: list[str] = []
+
+    class Slow(Scripted):
+        name = "slow"
+
+        async def stream(self, model: str, request: ModelRequest) -> AsyncIterator[Chunk]:
+            calls.append(model)
+            await asyncio.Event().wait()
+            yield Chunk()
+
+    async def script(system: System) -> list[Any]:
+        await system.ask("talk/a", Question("slow:m"))
+        while not calls:
+            await asyncio.sleep(0.01)
+        (host, *_) = [host for host in system.hosts if host.owned]
+        await system.lose_host(host)
+        await system.add_host()
+        return await heard(system)
+
+    assert run_system(talk(Slow({})), script) == [{"status": "unknown", "text": ""}]
+    assert calls == ["m"]

@@ -1,4 +1,4 @@
-"""Models as one sees them: over HTTP, in the terminal, and wired into a host."""
+"""Models as one sees them: over HTTP and in the terminal."""
 
 from __future__ import annotations
 
@@ -9,20 +9,14 @@ from typing import Any
 
 import pytest
 
-from actors.models.port import MODEL_CALL
-from gateway.models import HostModels
-from infra.models.scripted import Scripted
+from gateway.models import Listed
+from infra.models.providers import providers_from_environment
 from tests.cli.conftest import Thespis
 from tests.fakes.faults import Fault, Say
+from tests.fakes.mistral import MistralFake
 from tests.fakes.openai import OpenAIFake
 from tests.gateway.site import serving
-
-
-class Nowhere:
-    """A bus nobody listens to."""
-
-    def send(self, subject: str, data: bytes) -> None:
-        pass
+from tests.models.conftest import has_spec
 
 
 @pytest.fixture
@@ -35,9 +29,9 @@ async def run(thespis: Thespis, *arguments: str, **environment: str) -> Any:
 
 
 async def test_the_models_of_a_host_are_listed_by_provider_and_the_stand_in_is_called_one(thespis: Thespis) -> None:
-    models = HostModels(Nowhere(), {"OPENAI_BASE_URL": "http://127.0.0.1:1/v1"})  # pyright: ignore
+    providers = providers_from_environment({"OPENAI_BASE_URL": "http://127.0.0.1:1/v1"})
     async with serving() as site:
-        site.door.providers = models.listed
+        site.door.providers = Listed(providers).read
         found = await site.get("/v1/models")
         assert (found["object"], found["data"]) == ("list", [])
         openai, scripted = found["providers"]
@@ -49,7 +43,8 @@ async def test_the_models_of_a_host_are_listed_by_provider_and_the_stand_in_is_c
         assert done.stderr.startswith(b"openai: network: ")
         done = await run(thespis, "models", "list", "--provider", "scripted", "-o", "json", THESPIS_URL=site.url)
         assert [row["model"] for row in json.loads(done.stdout)] == ["scripted:echo", "scripted:files"]
-    await models.close()
+    for provider in providers:
+        await provider.close()
 
 
 async def test_a_model_is_asked_from_the_terminal_with_what_it_used_and_cost(thespis: Thespis) -> None:
@@ -84,10 +79,12 @@ async def test_a_model_that_does_not_answer_is_told_with_its_reason(thespis: The
     assert b"there is no provider 'mistral' here" in done.stderr
 
 
-async def test_a_workspaces_provider_goes_before_that_of_the_environment() -> None:
-    brought = Scripted({})
-    models = HostModels(Nowhere(), {"OPENAI_API_KEY": "k"}, [brought])  # pyright: ignore
-    assert [provider.name for provider in models.providers] == ["scripted", "openai"]
-    assert models.providers[0] is brought
-    assert [kind.name for kind in models.effects] == [MODEL_CALL]
-    await models.close()
+async def test_mistral_is_asked_where_the_environment_says(thespis: Thespis) -> None:
+    has_spec()
+    async with MistralFake() as fake:
+        environment = {"MISTRAL_API_KEY": fake.key, "MISTRAL_SERVER_URL": fake.url}
+        done = await run(thespis, "models", "test", "mistral:mistral-small-latest", "hi", **environment)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith(b"You said: hi\n")
+        assert b"mistral/mistral-small-latest in genai-prices" in done.stdout
+        assert (len(fake.calls), fake.key.encode() in done.stdout + done.stderr) == (1, False)
