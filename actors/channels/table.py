@@ -32,8 +32,10 @@ CHANNELS: Final[dict[str, Capabilities]] = {
     "http": Capabilities(True, 0, markdown=True, buttons=True, streaming=True, edits=True, threads=True, files=True),
     "terminal": Capabilities(True, 0, markdown=True, buttons=True, streaming=True, edits=True),
     "actor": Capabilities(True, 0, markdown=True),
+    "call": Capabilities(True, 0, markdown=True),
 }
-"""By the name of a channel; what follows a colon (`telegram:42`) is an account of it. `actor`: another actor asks."""
+"""By the name of a channel; what follows a colon (`telegram:42`) is an account of it. `actor`: another actor asks;
+`call`: an agent is the tool of another one."""
 
 PLAIN: Final = Capabilities()
 

@@ -50,6 +50,15 @@ def guards_of(definition: AgentDefinition, edge: str) -> list[Guard]:
     return _DEFAULTS[edge] if named is None else list(map(_guard, named))
 
 
+def guards_of_calls(definition: AgentDefinition) -> list[Any]:
+    """The guards of an agent on the two edges that its tool calls pass, as JSON."""
+    found: list[Any] = []
+    for edge in ("tool-call", "tool-result"):
+        for rule in definition.guards.get(edge, []):
+            found.append({**msgspec.to_builtins(_guard(rule)), "edges": [edge]})
+    return found
+
+
 def flaw_of(d: Decision) -> str:
     """Why the guards of the definition cannot look at anything; "" when they can."""
     if not d.definition.guards:
@@ -67,6 +76,7 @@ _flaws: Final[dict[tuple[Look, str], str]] = {}
 
 def _flaw(d: Decision) -> str:
     try:
+        guards_of_calls(d.definition)
         for edge in _DEFAULTS:
             d.look(edge, "", guards_of(d.definition, edge))
     except (msgspec.ValidationError, BadDefinition) as error:

@@ -10,6 +10,7 @@ import msgspec
 
 from actors.agents.conversation.asking import make_step
 from actors.agents.conversation.decision import Decision
+from actors.agents.conversation.guarding import guards_of_calls
 from actors.agents.conversation.outbound import intend, is_pulled
 from actors.agents.conversation.spending import budgets_of
 from actors.agents.conversation.state import ToolCall
@@ -74,7 +75,7 @@ def _request(d: Decision, use: ToolUse, ordinal: int, labels: dict[str, str]) ->
     people = list(dict.fromkeys(m.sender for m in turn.messages))
     return RequestCall(
         use.name, use.arguments, [*people, f"agent/{d.state.agent}"], f"{turn.number}.{ordinal}", labels, budgets_of(d),
-        d.state.agent, d.definition.roles, d.id, turn.number,
+        d.state.agent, d.definition.roles, d.id, turn.number, guards=guards_of_calls(d.definition),
     )  # fmt: skip
 
 
