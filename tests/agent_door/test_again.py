@@ -1,0 +1,73 @@
+"""Going through a conversation again: silently, against the record, and as it would have been."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.agent_door.world import Site
+
+pytestmark = pytest.mark.timeout(180)
+
+STRICT = "name: strict\ngrants: []\n"
+
+
+async def noted(site: Site) -> str:
+    """A conversation of two turns, in the second of which a tool was denied."""
+    conversation = await site.begin()
+    await site.say(conversation, "hello")
+    await site.post(f"/v1/conversations/{conversation}/messages", {"text": "note milk"}, status=202)
+    path = f"/v1/conversations/{conversation}"
+    held = await site.until(path, holds=lambda c: [t for turn in c["turns"] for t in turn["tools"] if t["approval"]])
+    await site.post(f"/v1/approvals/{held['turns'][1]['tools'][0]['approval']}/deny")
+    await site.until(path, holds=lambda c: not c["turn"] and len(c["turns"]) == 2)
+    return path
+
+
+async def test_a_conversation_is_folded_line_by_line(site: Site) -> None:
+    path = await noted(site)
+    head = (await site.get("/v1/events?limit=1"))["head"]
+    found = await site.get(f"{path}/replay")
+    said = [(line["who"], line["what"], line["text"]) for line in found["lines"]]
+    assert ("user", "wrote", "hello") in said
+    assert ("agent", "replied", "you said hello") in said
+    assert ("tool", "denied") in [(who, what) for who, what, _ in said]
+    assert [(turn["turn"], turn["path"], turn["status"]) for turn in found["turns"]] == [
+        (1, [], "replied"), (2, ["desk.note"], "replied"),
+    ]  # fmt: skip
+    then = await site.get(f"{path}/replay?at=3")
+    assert (then["version"], len(then["lines"]) < len(found["lines"])) == (3, True)
+    assert (await site.call("GET", f"{path}/replay?at=9999"))[0] == 404
+    assert (await site.get("/v1/events?limit=1"))["head"] == head, "it is silent"
+
+
+async def test_todays_code_does_what_was_recorded(site: Site) -> None:
+    path = await noted(site)
+    for turn, turns in ((1, 2), (2, 1)):
+        found = await site.post(f"{path}/rerun", {"from": turn})
+        assert (found["divergence"], found["turns"], found["compared"] > 5) == (None, turns, True)
+    await site.post(f"{path}/rerun", {"from": 3}, status=404)
+
+
+async def test_another_model_answers_the_same_messages(site: Site) -> None:
+    path = await noted(site)
+    head = (await site.get("/v1/events?limit=1"))["head"]
+    found = await site.post(f"{path}/whatif", {"models": ["scripted:echo"]})
+    first, second = found["turns"]
+    assert (first["before"]["text"], first["after"]["text"], first["same_answer"]) == ("you said hello", "hello", False)
+    assert (second["before"]["path"], second["after"]["path"], second["same_path"]) == (["desk.note"], [], False)
+    assert (found["cost_before"], found["cost_after"], found["stopped"]) == (None, "0", None)
+    same = await site.post(f"{path}/whatif", {"instructions": "You are somebody else."})
+    assert [turn["same_answer"] for turn in same["turns"]] == [True, True], "what the tool said is in the record"
+    strict = await site.post(f"{path}/whatif", {"policy": STRICT, "from": 2})
+    assert "not granted" in strict["turns"][0]["after"]["text"]
+    assert (await site.post(f"{path}/whatif", {"policy": "rules: 7"}, status=422))["code"] == "definition"
+    assert (await site.post(f"{path}/whatif", {"models": ["x"]}, status=400))["code"] == "invalid-data"
+    assert (await site.get("/v1/events?limit=1"))["head"] == head, "nothing is recorded"
+
+
+async def test_a_call_that_is_not_in_the_record_is_not_made(site: Site) -> None:
+    conversation = await site.begin("echo")
+    await site.say(conversation, "note bread")
+    found = await site.post(f"/v1/conversations/{conversation}/whatif", {"models": ["birds:parrot"]})
+    assert found["stopped"] is None, "echo has no tools, so none is called"
+    assert found["turns"][0]["after"]["status"] in ("replied", "failed")
