@@ -195,6 +195,11 @@ class Performed(msgspec.Struct, frozen=True, omit_defaults=True):
     usage: dict[str, str] = {}
 
 
+PREVIEW = "tool-preview"
+"""The effect kind that says what a call would do, for people who are to agree; its request is `PerformTool`, its result
+a text or a JSON value."""
+
+
 def tool_effect(effect_class: str) -> str:
     """The effect kind that performs tools of a class."""
     return f"tool-{effect_class}"

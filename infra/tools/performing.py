@@ -16,6 +16,8 @@ from events.errors import BadDefinition, Forbidden
 
 LARGEST: Final = 512 * 1024
 """Bytes of a value (as JSON), and characters of a text: the rest is left out, and that is said."""
+PREVIEWED: Final = 20_000
+"""Characters of a preview."""
 LONGEST: Final = 4_000
 """Characters of what a tool says went wrong."""
 
@@ -75,6 +77,21 @@ class Tools:
             return None
         status, value = known
         return (status, performed(value)) if status == "succeeded" else (status, str(value)[:LONGEST])
+
+    async def preview(self, request: PerformTool, attempt: Attempt) -> Any:
+        """What the tool says it would do, for people; "" when it says nothing. Nothing is done."""
+        tool = self.by_name.get(request.tool)
+        if tool is None or tool.preview is None or tool.hash != request.hash:
+            return ""
+        self._of(tool.definition.effect_class, request, attempt)
+        try:
+            said = msgspec.to_builtins(await _run(tool.preview, _input(tool, request)))
+        except Exception as error:
+            return f"(no preview: {type(error).__name__}: {error})"[:LONGEST]
+        text = said if isinstance(said, str) else _encode(said).decode()
+        if len(text) <= PREVIEWED:
+            return said
+        return f"{text[:PREVIEWED]}\n[{len(text) - PREVIEWED} characters more]"
 
     def _of(self, effect_class: str, request: PerformTool, attempt: Attempt) -> Tool | Performed:
         """The tool, or why not. Raises Forbidden."""

@@ -18,7 +18,7 @@ from actors.approval import ApprovalDecided, Reserve
 from actors.core.kind import Kind
 from actors.core.outputs import Ask, Outcome, Replied, Reply, TellRefused, TimedOut
 from actors.tools.call.ending import stop
-from actors.tools.call.gates import POLICY, PolicyAnswer, admitted, budget, guard, pin, through
+from actors.tools.call.gates import POLICY, PolicyAnswer, admitted, approve, budget, guard, pin, through
 from actors.tools.call.move import Move
 from actors.tools.call.performing import answered, from_conversation, from_effect, from_run, overdue
 from actors.tools.call.requesting import request
@@ -244,7 +244,7 @@ def _drop(move: Move, m: DropCall) -> None:
     if "/" in sender and sender != move.request.asker:
         raise Refused(f"{sender} did not ask for this call", code="requester")
     if move.state.ended is None and move.state.begun is None:
-        stop(move, "cancelled", _WAITS_AT[move.state.status], m.reason or "nobody wants it any more", "cancelled")
+        stop(move, "cancelled", _waits_at(move), m.reason or "nobody wants it any more", "cancelled")
     move.out(Reply({"call": move.me, "status": move.state.status}))
 
 
@@ -253,6 +253,12 @@ _WAITS_AT: Final = {
     "budgeted": "limits",
 }  # fmt: skip
 """By status: the gate that a call waits at."""
+
+
+def _waits_at(move: Move) -> str:
+    judged = move.state.judged
+    asks = move.state.status == "judged" and (move.state.held or (judged is not None and judged.decision == "ask"))
+    return "approval" if asks else _WAITS_AT[move.state.status]
 
 
 def _due(move: Move, m: CallDue) -> None:
@@ -269,6 +275,11 @@ def _outcome(move: Move, m: Outcome) -> None:
     # Of what nobody knows, a person may say what became.
     if not performed and ("/" in move.message.sender or move.state.status != "unknown"):
         raise Refused(f"{move.message.sender} performs no tools", code="sender")
+    if m.ref == "preview":
+        if move.state.status == "judged":
+            move.preview = m.result if m.result is not None else ""
+            through(move, approve)
+        return
     # A late outcome supersedes what nobody knew.
     if m.ref == "perform" and move.state.status in ("begun", "unknown"):
         answered(move, *from_effect(move, m))

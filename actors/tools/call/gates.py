@@ -12,14 +12,14 @@ import msgspec
 
 from actors.agents.messages import ReserveBudget
 from actors.approval import RequestApproval, approval_of, digest_of
-from actors.core.outputs import Ask, Tell
+from actors.core.outputs import Ask, Effect, Tell
 from actors.tools.arguments import canonical, fitting, parse
 from actors.tools.call.ending import stop
 from actors.tools.call.move import Move
-from actors.tools.call.performing import begin
+from actors.tools.call.performing import begin, performance
 from actors.tools.guards import Guard, checked, look, outcome
 from actors.tools.labels import BEST, WORST, join
-from actors.tools.messages import CallWaits, CurrentPolicy, EnterTool
+from actors.tools.messages import PREVIEW, CallWaits, CurrentPolicy, EnterTool
 from actors.tools.names import tool_address
 from actors.tools.policy import Facts, Policy, Published, judge
 from actors.tools.risk import risk_of, role_of
@@ -127,6 +127,9 @@ def approve(move: Move) -> bool:
     judged = move.judged
     if judged.decision == "allow" and not move.state.held:
         return True
+    if move.preview is None and move.pinned.definition.via == "function":
+        move.out(Effect(PREVIEW, performance(move), "preview"))
+        return False
     what = agreement(move)
     digest = digest_of(what)
     approval = approval_of(move.me, "call")
@@ -148,6 +151,7 @@ def agreement(move: Move) -> dict[str, Any]:
     target = {
         name: value for name, value in arguments.items() if role_of(definition, name) in ("destination", "command")
     }
+    preview = {"preview": move.preview} if move.preview else {}
     return {
         "tool": definition.name,
         "definition": move.pinned.hash,
@@ -159,6 +163,7 @@ def agreement(move: Move) -> dict[str, Any]:
         "why": judged.why,
         "agent": move.request.agent,
         "requesters": move.request.requesters,
+        **preview,
     }
 
 

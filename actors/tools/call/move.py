@@ -19,6 +19,8 @@ class Move:
         self.outs: list[Any] = []
         self.answer: Any = None
         """What the actor that was asked last said, decoded."""
+        self.preview: Any = None
+        """What the call would do, once the tool has said so."""
         self.budget = 0
         """The next budget to look at."""
 

@@ -31,13 +31,17 @@ def begin(move: Move) -> None:
         move.emit(CallBegun(via, definition.effect_class, move.now, move.judged.sandbox, to))
         move.out(Ask(to, data, "perform"), Schedule("late", CallDue(), after=definition.timeout))
         return
-    request, kind = move.request, tool_effect(definition.effect_class)
     move.emit(CallBegun(via, definition.effect_class, move.now, move.judged.sandbox))
-    perform = PerformTool(
+    move.out(Effect(tool_effect(definition.effect_class), performance(move), "perform"))
+
+
+def performance(move: Move) -> PerformTool:
+    """What a performer is asked."""
+    request, definition = move.request, move.pinned.definition
+    return PerformTool(
         definition.name, move.pinned.hash, move.pinned.arguments, move.me, request.requesters, request.agent,
         request.conversation, move.judged.sandbox, definition.timeout,
     )  # fmt: skip
-    move.out(Effect(kind, perform, "perform"))
 
 
 def _workflow(move: Move) -> tuple[str, Any]:
