@@ -14,7 +14,7 @@ from actors.models import tokens
 from actors.models.port import Chunk, Embeddings, ModelError, ModelInfo, Moderation
 from actors.models.usage import normalised
 from events.models import ChatMessage, ModelAnswer, ModelRequest, ToolSpec
-from infra.models import faults, mistral_body
+from infra.models import faults, mistral_body, openai_body
 from infra.models.assembly import Assembly
 from infra.models.faults import Secret, nonsense
 
@@ -86,9 +86,9 @@ class Mistral:
         body = mistral_body.chat(model, request, assembly.names)
         with self._faults():
             async with await self._client().chat.stream_async(**body) as events:
-                async for event in events:
-                    if (chunk := mistral_body.take_piece(assembly, event.data)) is not None:
-                        yield chunk
+                # Its bytes and not its events: the library makes classes anew for every piece, which costs 3 ms each.
+                async for chunk in openai_body.take_stream(assembly, events.response.aiter_bytes(), self._key):
+                    yield chunk
         if not assembly.finish:
             raise ModelError("network", "the stream ended before the answer did")
         yield Chunk(answer=assembly.answer())

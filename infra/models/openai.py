@@ -20,12 +20,10 @@ from events.models import ChatMessage, ModelAnswer, ModelRequest, ToolSpec, Usag
 from infra.models import faults, openai_body
 from infra.models.assembly import Assembly
 from infra.models.faults import Secret, nonsense
-from infra.models.sse import Events
 
 URL: Final = "https://api.openai.com/v1"
 MOST: Final = 64 * 1024 * 1024
 """Bytes of an answer that is not streamed."""
-DONE: Final = "[DONE]"
 
 
 class OpenAI:
@@ -127,21 +125,11 @@ class OpenAI:
             await session.close()
 
     async def _pieces(self, assembly: Assembly, body: dict[str, Any]) -> AsyncIterator[Chunk]:
-        events = Events()
         async with self._request("POST", "/chat/completions", body) as response:
             if response.content_type != "text/event-stream":
                 raise nonsense(f"a stream was asked for, and {response.content_type} came")
-            over = False
-            async for data in response.content.iter_any():
-                for event in events.feed(data):
-                    over = over or event == DONE
-                    if not over and (chunk := openai_body.take_piece(assembly, event, self._key)) is not None:
-                        yield chunk
-                if over:
-                    break
-            for event in events.end():
-                if event != DONE and not over and (chunk := openai_body.take_piece(assembly, event, self._key)):
-                    yield chunk
+            async for chunk in openai_body.take_stream(assembly, response.content.iter_any(), self._key):
+                yield chunk
         if not assembly.finish:
             raise ModelError("network", "the stream ended before the answer did")
 

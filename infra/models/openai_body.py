@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from collections.abc import AsyncIterable, AsyncIterator
+from typing import Any, Final, cast
 
 import msgspec
 
@@ -13,6 +14,9 @@ from events.models import ChatMessage, ModelRequest
 from infra.models import faults
 from infra.models.assembly import Assembly, Piece
 from infra.models.faults import Secret, nonsense
+from infra.models.sse import Events
+
+DONE: Final = "[DONE]"
 
 
 def chat(model: str, request: ModelRequest, names: ToolNames, *, own: bool) -> dict[str, Any]:
@@ -71,6 +75,20 @@ def take_whole(assembly: Assembly, body: dict[str, Any]) -> None:
     assembly.add(_text(said), _pieces(said, indexed=False))
     assembly.finish = str(choice.get("finish_reason") or "stop")
     assembly.report(body.get("usage"))
+
+
+async def take_stream(assembly: Assembly, data: AsyncIterable[bytes], key: Secret) -> AsyncIterator[Chunk]:
+    """Read a stream of server-sent events until it says `[DONE]`, or ends without. Raises ModelError."""
+    events = Events()
+    async for received in data:
+        for event in events.feed(received):
+            if event == DONE:
+                return
+            if (chunk := take_piece(assembly, event, key)) is not None:
+                yield chunk
+    for event in events.end():
+        if event != DONE and (chunk := take_piece(assembly, event, key)) is not None:
+            yield chunk
 
 
 def take_piece(assembly: Assembly, data: str, key: Secret) -> Chunk | None:
@@ -132,9 +150,10 @@ def _pieces(said: dict[str, Any], *, indexed: bool) -> list[Piece]:
         function = _object(call.get("function") or {}, "function")
         index = call.get("index") if indexed else ordinal
         arguments = function.get("arguments")
+        id = str(call.get("id") or "")
         pieces.append(
             Piece(
-                index if isinstance(index, int) else None, str(call.get("id") or ""), str(function.get("name") or ""),
+                index if isinstance(index, int) else None, "" if id == "null" else id, str(function.get("name") or ""),
                 "" if arguments is None else arguments,
             )
         )  # fmt: skip
