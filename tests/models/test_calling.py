@@ -1,88 +1,14 @@
-"""The one retry loop, on virtual time: who is asked again, who next, who is left alone, and what is shown of it."""
+"""The one retry loop, on virtual time: who is asked again, who next, who is left alone."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from typing import Any
-
 import pytest
 
-from actors.models.port import KINDS, Chunk, LiveChunk, ModelCall, ModelError
-from actors.testing.clock import VirtualClock, run_virtual
-from events.models import ModelAnswer, ModelRequest, ModelResult, Usage
+from actors.models.port import KINDS
+from actors.testing.clock import run_virtual
 from infra.models import calling
-from infra.models.calling import Caller
 from infra.models.recorded import Recorded
-from infra.models.scripted import Scripted
-from infra.models.showing import Showing
-from tests.models.said import hello
-
-Step = "ModelError | str | Callable[[], Awaitable[str]]"
-
-
-class Acted(Scripted):
-    """A provider that does what it is told, call by call: fail, say something, or say something and fail."""
-
-    def __init__(self, name: str, *steps: Any) -> None:
-        super().__init__({})
-        self.name = name
-        self.steps = list(steps)
-        self.asked: list[str] = []
-
-    async def complete(self, model: str, request: ModelRequest) -> ModelAnswer:
-        return [chunk async for chunk in self.stream(model, request)][-1].answer or ModelAnswer()
-
-    async def stream(self, model: str, request: ModelRequest) -> AsyncIterator[Chunk]:
-        self.asked.append(model)
-        step = self.steps.pop(0) if self.steps else "fine"
-        said = step if isinstance(step, list) else [step]
-        for part in said:
-            if isinstance(part, BaseException):
-                raise part
-            if isinstance(part, float):
-                await asyncio.sleep(part)
-            else:
-                yield Chunk(part)
-        text = "".join(part for part in said if isinstance(part, str))
-        yield Chunk(answer=ModelAnswer(text, usage=Usage(1, 1), provider=self.name, model=model))
-
-
-class World:
-    """A caller on virtual time, and what it showed."""
-
-    def __init__(self, *providers: Any, draw: float = 0.5) -> None:
-        self.clock = VirtualClock()
-        self.caller = Caller(providers, now=self.clock, draw=lambda: draw)
-        self.shown: list[LiveChunk] = []
-
-    async def ask(self, *models: str, attempt: int = 1, tries: int = 3, timeout: float = 60.0) -> ModelResult:
-        call = ModelCall("c", "conversation/x", 1, 1, attempt, list(models), hello(), True, timeout, tries)
-        showing = Showing(call, "default", lambda _t, _a, chunk: self.shown.append(chunk), self.clock)
-        result = await self.caller.call(call, showing)
-        showing.end()
-        return result
-
-    @property
-    def seen(self) -> str:
-        """What somebody who follows the live plane has before their eyes."""
-        text = ""
-        for chunk in self.shown:
-            text = chunk.text if chunk.reset else text + chunk.text
-        return text
-
-
-async def later(seconds: float) -> None:
-    """Virtual seconds."""
-    await asyncio.sleep(seconds)
-
-
-def down(kind: str, retry_after: float | None = None) -> ModelError:
-    return ModelError(kind, "as told", retry_after=retry_after)
-
-
-def seconds(result: ModelResult) -> float:
-    return (result.ended - result.started) / 1e6
+from tests.models.world import Acted, World, down, later, seconds
 
 
 @pytest.mark.parametrize("kind", ["rate-limit", "timeout", "server", "network"])
@@ -253,96 +179,5 @@ def test_a_recording_that_does_not_fit_is_never_made_up_for_by_a_live_call() -> 
         result = await World(Recorded([]), live).ask("recorded:m", "live:m")
         assert result.failure is not None
         assert (result.failure.kind, live.asked) == ("divergence", [])
-
-    run_virtual(main())
-
-
-def test_pieces_add_up_to_the_answer_and_the_last_one_says_so() -> None:
-    async def main() -> None:
-        world = World(Acted("a", ["one ", 0.1, "two ", 0.1, "three"]))
-        result = await world.ask("a:m")
-        assert result.answer is not None
-        assert world.seen == result.answer.text == "one two three"
-        assert [chunk.index for chunk in world.shown] == list(range(len(world.shown)))
-        assert [chunk.done for chunk in world.shown] == [False, False, False, True]
-        assert not any(chunk.reset for chunk in world.shown)
-        assert result.first == result.started
-
-    run_virtual(main())
-
-
-def test_what_was_shown_before_a_break_is_visibly_replaced() -> None:
-    async def main() -> None:
-        world = World(Acted("a", ["half an ans", 1.0, down("network")]), Acted("b"))
-        result = await world.ask("a:m", tries=2)
-        assert [(c.text, c.reset, c.index) for c in world.shown] == [
-            ("half an ans", False, 0),
-            ("fine", True, 1),
-            ("", False, 2),
-        ]
-        assert result.answer is not None
-        assert world.seen == result.answer.text
-
-    run_virtual(main())
-
-
-def test_what_was_shown_of_a_call_that_failed_is_taken_back() -> None:
-    async def main() -> None:
-        world = World(Acted("a", ["half ", down("content-filter")]))
-        await world.ask("a:m")
-        assert (world.seen, world.shown[-1].reset, world.shown[-1].done) == ("", True, True)
-
-    run_virtual(main())
-
-
-def test_nothing_is_taken_back_when_nothing_was_shown() -> None:
-    async def main() -> None:
-        world = World(Acted("a", down("server")))
-        await world.ask("a:m")
-        assert not any(chunk.reset for chunk in world.shown)
-
-    run_virtual(main())
-
-
-def test_a_call_made_again_for_a_lost_host_replaces_what_that_one_showed() -> None:
-    async def main() -> None:
-        world = World(Acted("a"))
-        await world.ask("a:m", attempt=2)
-        assert [(chunk.attempt, chunk.reset) for chunk in world.shown] == [(2, True), (2, False)]
-
-    run_virtual(main())
-
-
-def test_at_most_fifty_messages_a_second_are_shown_and_no_piece_waits_longer() -> None:
-    async def main() -> None:
-        pieces: list[Any] = []
-        for n in range(2000):
-            pieces += [f"{n} ", 0.001]
-        world = World(Acted("a", pieces))
-        result = await world.ask("a:m")
-        assert result.answer is not None
-        assert world.seen == result.answer.text
-        assert 50 <= len(world.shown) <= 2 * 50 + 3
-
-    run_virtual(main())
-
-
-def test_a_piece_that_nothing_follows_is_shown_without_waiting_for_more() -> None:
-    async def main() -> None:
-        world = World(Acted("a", ["a", "b", 10.0, "c"]))
-        task = asyncio.create_task(world.ask("a:m"))
-        await later(1.0)
-        assert world.seen == "ab"
-        await task
-
-    run_virtual(main())
-
-
-def test_chunks_are_counted_and_the_cost_is_that_of_the_answer() -> None:
-    async def main() -> None:
-        world = World(Scripted())
-        result = await world.ask("scripted:echo")
-        assert result.cost.usd == "0"
-        assert result.chunks == len([c for c in world.shown if not c.done])
 
     run_virtual(main())
