@@ -130,7 +130,10 @@ async def _launch(spec: specs.Spec, level: str, limits: Limits, stdin: bytes) ->
         os.close(writing)
     with os.fdopen(reading, "rb") as report:
         try:
-            out, err = await _communicate(process, stdin, limits.output)
+            async with asyncio.timeout(limits.wall + 2 * _PATIENCE):  # the launcher itself was ended, or held up
+                out, err = await _communicate(process, stdin, limits.output)
+        except TimeoutError:
+            raise Unavailable("the sandbox did not end") from None
         finally:
             await _ended(process)
         facts = _facts(report.read())
@@ -187,17 +190,30 @@ async def _collect(stream: asyncio.StreamReader, most: int) -> tuple[bytes, bool
     return bytes(kept), over
 
 
+async def _drained(process: asyncio.subprocess.Process) -> None:
+    """Read what is left, without which a process does not count as ended."""
+    for stream in (process.stdout, process.stderr):
+        assert stream is not None
+        while await stream.read(_CHUNK):
+            pass
+    await process.wait()
+
+
 async def _ended(process: asyncio.subprocess.Process) -> None:
     """Nothing is left when this returns, whatever becomes of the task that waits."""
     if process.returncode is not None:
         return
-    process.terminate()
-    waiting = asyncio.ensure_future(process.wait())
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+    waiting = asyncio.ensure_future(_drained(process))
     cancelled = False
-    deadline = time.monotonic() + _PATIENCE
+    began = time.monotonic()
     while not waiting.done():
-        if time.monotonic() > deadline:
-            process.kill()
+        if time.monotonic() > began + _PATIENCE:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+        if time.monotonic() > began + 2 * _PATIENCE:  # somebody still holds its output: that is not waited for
+            waiting.cancel()
         try:
             await asyncio.wait([waiting], timeout=1.0)
         except asyncio.CancelledError:

@@ -159,7 +159,9 @@ async def test_what_goes_on_in_the_background_ends_with_the_command(level: str, 
 @every_level
 async def test_cancelling_ends_everything(level: str, tmp_path: Path) -> None:
     number = f"1000{int(token_hex(3), 16)}"
-    task = asyncio.ensure_future(sh(level, f"touch begun; setsid sleep {number} & sleep {number}", tmp_path))
+    task = asyncio.ensure_future(
+        sh(level, f"touch begun; setsid sleep {number} & yes | cat & sleep {number}", tmp_path)
+    )
     deadline = time.monotonic() + 20
     while not (tmp_path / "begun").exists():
         assert time.monotonic() < deadline

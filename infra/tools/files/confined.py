@@ -115,6 +115,9 @@ class Confined:
             below = place
             try:
                 place = os.open(part, flags | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=below)
+            except NotADirectoryError:
+                link = stat.S_ISLNK(os.stat(part, dir_fd=below, follow_symlinks=False).st_mode)
+                raise OSError(errno.ELOOP if link else errno.ENOTDIR, part) from None
             finally:
                 os.close(below)
             if os.fstat(place).st_dev != self._device:

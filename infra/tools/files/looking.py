@@ -27,7 +27,8 @@ _MOST_BYTES: Final = 64 << 20
 _LONGEST_TEXT: Final = 256 << 10
 _LONGEST_LINE: Final = 400
 _DEEPEST: Final = 32
-_PATIENCE: Final = 10.0
+PATIENCE: Final = 10.0
+"""Seconds that a regular expression may take."""
 _UNSEEN: Final = frozenset({".git", ".hg", ".svn", "node_modules", "__pycache__", ".venv"})
 _MATCHER: Final = str(Path(__file__).with_name("matcher.py"))
 
@@ -93,12 +94,13 @@ class Search:
     `skip` says which files are left out; how many is counted. `cut` is set when it ended early.
     """
 
-    def __init__(self, confined: Confined, query: str, *, regex: bool) -> None:
+    def __init__(self, confined: Confined, query: str, *, regex: bool, patience: float = PATIENCE) -> None:
         if not query.strip():
             raise ToolError("there is nothing to search for", code="invalid")
         self._confined = confined
         self._query = query
         self._regex = regex
+        self._patience = patience
         self.cut = False
         self.skipped = 0
 
@@ -107,7 +109,7 @@ class Search:
         if not self._regex:
             words = self._query.casefold().split()
             return self._collect(path, skip, lambda text: _with_words(text, words))
-        with _Matcher(self._query) as matcher:
+        with _Matcher(self._query, self._patience) as matcher:
             return self._collect(path, skip, matcher.lines)
 
     def _collect(
@@ -161,21 +163,23 @@ def _with_words(text: str, words: list[str]) -> list[int]:
 
 
 class _Matcher:
-    """The program that matches. It has `_PATIENCE` seconds in all."""
+    """The program that matches. It has so many seconds in all."""
 
-    def __init__(self, pattern: str) -> None:
+    def __init__(self, pattern: str, patience: float) -> None:
         try:
             re.compile(pattern)
         except (re.error, RecursionError, OverflowError) as error:
             raise ToolError(f"no regular expression: {error}", code="invalid") from None
         self._pattern = pattern
+        self._patience = patience
 
     def __enter__(self) -> _Matcher:
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", _MATCHER, str(MOST_HITS + 1)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             env={},
         )  # fmt: skip
-        self._timer = _timer(self._process)
+        self._timer = Timer(self._patience, self._process.kill)
+        self._timer.daemon = True
         self._timer.start()
         self._send(self._pattern)
         return self
@@ -207,9 +211,3 @@ class _Matcher:
             self._process.stdin.flush()
         except BrokenPipeError:
             raise ToolError("the regular expression takes too long", code="timeout") from None
-
-
-def _timer(process: subprocess.Popen[bytes]) -> Timer:
-    timer = Timer(_PATIENCE, process.kill)
-    timer.daemon = True
-    return timer
