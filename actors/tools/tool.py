@@ -63,7 +63,7 @@ class Tool:
     Schema) and a ToolCallInfo; it returns a JSON-ready value or a ToolResult, or raises ToolError. `risk` is one of
     RISKS, `effect_class` one of pure, idempotent, keyed, irreversible. `roles` says by argument what it decides.
     `reconcile(input, call)` finds out what became of a call that was lost: ("succeeded", value), ("failed", why), None.
-    `preview(input)` is what a person is shown before agreeing, besides the arguments.
+    `preview(input)`, or `(input, call)`, is what a person is shown before agreeing, besides the arguments.
 
     Raises BadDefinition.
     """

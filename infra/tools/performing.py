@@ -85,7 +85,8 @@ class Tools:
             return ""
         self._of(tool.definition.effect_class, request, attempt)
         try:
-            said = msgspec.to_builtins(await _run(tool.preview, _input(tool, request)))
+            given = (_input(tool, request), _info(request, attempt))[: _wants(tool.preview)]
+            said = msgspec.to_builtins(await _run(tool.preview, *given))
         except Exception as error:
             return f"(no preview: {type(error).__name__}: {error})"[:LONGEST]
         text = said if isinstance(said, str) else _encode(said).decode()
@@ -138,6 +139,14 @@ def _info(request: PerformTool, attempt: Attempt) -> ToolCallInfo:
         request.call, attempt.key, attempt.tenant, request.requesters, request.agent, request.conversation,
         request.sandbox,
     )  # fmt: skip
+
+
+def _wants(function: Any) -> int:
+    """How many arguments a preview takes: the input, and the call if it wants to know."""
+    try:
+        return min(2, len(inspect.signature(function).parameters))
+    except (TypeError, ValueError):
+        return 1
 
 
 async def _run(function: Any, *arguments: Any) -> Any:

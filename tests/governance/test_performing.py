@@ -146,6 +146,8 @@ async def test_a_preview_says_what_would_be_and_does_nothing() -> None:
     done: list[int] = []
     tool = made(lambda _input, _call: done.append(1), preview=lambda input: {"diff": f"+{input.text}"})
     assert await Tools([tool]).preview(asked(tool), attempt()) == {"diff": "+hi"}
+    tool = made(lambda _input, _call: done.append(1), preview=lambda input, call: f"{call.call}: {input.text}")
+    assert await Tools([tool]).preview(asked(tool), attempt()) == "call/1: hi"
     plain = made(lambda _input, _call: done.append(1))
     assert await Tools([plain]).preview(asked(plain), attempt()) == ""
     broken = made(lambda _input, _call: None, preview=lambda _input: 1 / 0)
