@@ -23,6 +23,7 @@ PURE = {
 LANGUAGE = {
     "actors/workflows/definition": {"pydantic", "yaml", "jsonschema", "referencing"},
     "actors/workflows/inputs.py": {"jsonschema", "referencing"},
+    "actors/tools/policy_file.py": {"pydantic"},
     "actors/agents/definition": {"pydantic", "jinja2"},
     "actors/agents/lifecycle.py": {"transitions"},
 }
