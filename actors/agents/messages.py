@@ -99,6 +99,7 @@ class Post(msgspec.Struct, frozen=True, omit_defaults=True):
     sender: str = ""
     """Who wrote, where an actor (a channel) says it; else the sender of this message."""
     label: str = ""
+    """As long as nothing is said: a person's own words are trusted/private, what an actor posts untrusted/private."""
     attachments: list[Any] = []
     parent: str = ""
     ref: str = ""

@@ -87,8 +87,9 @@ def _receive(d: Decision, m: Post, id: str) -> None:
     if len(state.waiting) >= limits_of(state).waiting:
         raise Refused(f"{len(state.waiting)} messages wait for their turn", code="full")
     by_actor = is_actor(d.message.sender)
+    label = m.label or ("untrusted/private" if by_actor else "trusted/private")
     received = MessageReceived(
-        state.messages + 1, id, m.sender or d.message.sender, m.text, d.now, m.label or "trusted/private",
+        state.messages + 1, id, m.sender or d.message.sender, m.text, d.now, label,
         m.attachments, d.message.sender if by_actor else "", m.ref, d.message.correlation,
     )  # fmt: skip
     d.emit(received)

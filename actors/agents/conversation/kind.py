@@ -5,8 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from actors.agents import variables
-from actors.agents.conversation import admission, asking, doors, fold, holding, outbound, outcomes, state, tool_uses
+from actors.agents.conversation import (
+    admission,
+    asking,
+    doors,
+    fold,
+    holding,
+    outbound,
+    outcomes,
+    state,
+    tool_uses,
+    turn_fold,
+)
 from actors.agents.conversation.decision import Decision, Look
 from actors.agents.conversation.ending import begin_next, fail_turn
 from actors.agents.conversation.fold import evolve
@@ -59,7 +69,7 @@ def conversation_kind(look: Look = look, channels: Mapping[str, Capabilities] = 
     return Kind(
         "conversation", state=Conversation, decide=decide, evolve=evolve, query=query, messages=MESSAGES,
         events=(*CONVERSATION_EVENTS, *CONTEXT_EVENTS), questions=[DescribeConversation],
-        snapshot_every=SNAPSHOT_EVERY, folded_by=(fold, state, plan, model, variables),
+        snapshot_every=SNAPSHOT_EVERY, folded_by=(fold, turn_fold, state, plan, model),
     )  # fmt: skip
 
 
