@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.sandbox.running import run_confined
+from infra.sandbox.running import Limits, run_confined
 from infra.tools.shell.reading import parse
 from infra.tools.shell.rules import ShellRules, objections
 from tests.sandbox.levels import confinement
@@ -193,7 +193,7 @@ async def test_bash_runs_nothing_that_was_not_found(tmp_path: Path) -> None:
         (tmp_path / "log").write_text("")
         await run_confined(
             ["bash", "--norc", "-c", f"{{ {line}\n}} <<< x"], confinement("namespaces"), folder=folder,
-            writable=[tmp_path], environment=environment,
+            writable=[tmp_path], environment=environment, limits=Limits(wall=2, output=1000),
         )  # fmt: skip
         really = set((tmp_path / "log").read_text().split())
         assert really <= {command.name for command in parsed.commands}, line
