@@ -121,6 +121,8 @@ def test_turns_wait_for_people_as_long_as_it_takes() -> None:
         await room.until("ToolWaits")
         await room.advance(86_400)
         assert await room.only(TurnStuck) == []
+        looks = [e for e in await room.log() if e.type == "MessageHandled"]
+        assert len(looks) < 30, "nobody looks every other minute"
         await room.insist("call/c.1.1", Agree())
         await room.quiet()
         assert (await room.only(TurnEnded))[0].status == "replied"

@@ -14,6 +14,7 @@ from actors.agents.conversation.guarding import guards_of_calls
 from actors.agents.conversation.outbound import intend, is_pulled
 from actors.agents.conversation.spending import budgets_of
 from actors.agents.conversation.state import ToolCall
+from actors.agents.conversation.watching import check_later
 from actors.agents.prompt.parts import joined
 from actors.core.outputs import Tell, TellRefused
 from actors.tools.labels import argument_labels
@@ -110,6 +111,7 @@ def waits(d: Decision, m: CallWaits) -> None:
     if tool is None or tool.approval == m.approval:
         return
     d.emit(ToolWaits(d.turn.number, tool.ordinal, tool.call, m.approval, m.digest, d.now))
+    check_later(d)
     if not is_pulled(d):
         data = {"approval": m.approval, "digest": m.digest, "tool": tool.tool, "call": tool.call}
         intend(d, "approval", f"May I use {tool.tool}?", data, d.turn.number)
@@ -137,7 +139,10 @@ def _tool(d: Decision, ref: str, call: str) -> ToolCall | None:
 def _answered(d: Decision, ordinal: int, status: str, text: str, label: str, m: CallFinished | None = None) -> None:
     tool = next(t for t in d.turn.tools if t.ordinal == ordinal)
     citations = m.citations if m is not None else []
+    waited = d.turn.waits_since
     d.emit(ToolAnswered(d.turn.number, ordinal, tool.call, status, text, d.now, label, citations))
+    if waited and not d.turn.waits_since:
+        check_later(d)
 
 
 def _go_on(d: Decision) -> None:

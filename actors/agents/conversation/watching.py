@@ -16,6 +16,7 @@ TIMER: Final = "turn"
 """Of the timer."""
 
 _SECOND: Final = 1_000_000
+_SELDOM: Final = 3_600 * _SECOND
 
 
 def limits_of(state: Conversation) -> Limits:
@@ -32,7 +33,7 @@ def watch_admitted(d: Decision, before: Limits) -> None:
     """The version a turn was admitted by may allow less time than was thought."""
     limits = limits_of(d.state)
     if min(limits.stuck_after, limits.turn_timeout) < before.stuck_after:
-        _schedule(d)
+        check_later(d)
 
 
 def over_at(turn: Turn, limits: Limits, now: int) -> int:
@@ -41,7 +42,8 @@ def over_at(turn: Turn, limits: Limits, now: int) -> int:
     return turn.admitted + int(limits.turn_timeout * _SECOND) + turn.waited + waiting
 
 
-def _schedule(d: Decision) -> None:
+def check_later(d: Decision) -> None:
+    """Look when the turn could be stuck or over, and seldom as long as people are waited for."""
     turn, limits = d.turn, limits_of(d.state)
     calm = int(limits.stuck_after * _SECOND)
     if not turn.admitted:
@@ -49,7 +51,7 @@ def _schedule(d: Decision) -> None:
     else:
         at = over_at(turn, limits, d.now)
         if turn.waits_since:
-            at = d.now + calm
+            at = d.now + max(calm, _SELDOM)
         elif not turn.stuck:
             at = min(at, turn.progress + calm)
     d.out(Schedule(TIMER, CheckTurn(turn.number), at=max(at, d.now + _SECOND)))
@@ -68,7 +70,7 @@ def look_again(d: Decision) -> None:
     if still and not turn.stuck:
         d.emit(TurnStuck(turn.number, turn.progress, d.now, waiting_for(d.state)))
         d.out(Tell(f"agent/{d.state.agent}", TurnIsStuck(d.id, turn.number, turn.progress)))
-    _schedule(d)
+    check_later(d)
 
 
 def waiting_for(state: Conversation) -> list[str]:
