@@ -80,7 +80,8 @@ def _seen(state: ToolState, m: SeeTool, message: Message) -> list[Any]:
     if state.definition is None:
         if m.hash == state.seen_hash:
             return [Reply({"hash": m.hash, "status": state.status})]
-        approved = m.origin == "" and state.status == "new"
+        # What a person says there is, no host has: it waits like what others say.
+        approved = m.origin == "" and state.status == "new" and not message.sender.startswith("user:")
         status = "approved" if approved else "waiting"
         return [ToolSeen(m.hash, m.definition, approved, now, by, m.origin), Reply({"hash": m.hash, "status": status})]
     if m.hash == state.hash:

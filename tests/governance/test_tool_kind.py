@@ -74,6 +74,10 @@ def test_a_tool_of_others_does_not_become_ours_by_saying_so() -> None:
     assert status(kit) == "waiting"
 
 
+def test_what_a_person_says_there_is_waits_too() -> None:
+    assert status(scenario(tool, address="tool/a").when(see(ONE), sender="user:mallory")) == "waiting"
+
+
 def test_a_changed_definition_stops_the_tool_until_it_is_approved() -> None:
     kit = fresh().when(see(TWO), sender="host/2")
     disabled = next(out for out in kit.outputs if isinstance(out, ToolDisabled))

@@ -16,6 +16,9 @@ from events.tools import CallAnswered, CallEnded
 PLACED: Final = frozenset(("budgeted", "admitted", "begun", "answered"))
 """From when on a place was asked for."""
 
+DECIDED: Final = frozenset(("denied", "expired", "withdrawn"))
+"""What an approval says of itself when it is over without an agreement: nothing is to be given back."""
+
 
 def stop(move: Move, status: str, stage: str, text: str, code: str = "") -> None:
     """A gate stops the call."""
@@ -57,6 +60,8 @@ def _approval(move: Move, answered: CallAnswered | None) -> list[Any]:
         return []
     if state.begun is not None:
         return [Tell(state.approval, Consume(move.me))]
+    if state.ended is not None and state.ended.stage == "approval" and state.ended.code in DECIDED:
+        return []
     reason = state.ended.text[:500] if state.ended is not None else ""
     return [Tell(state.approval, Release(move.me)), Tell(state.approval, Withdraw(reason))]
 

@@ -72,21 +72,54 @@ PHRASES: Final[tuple[tuple[str, float, re.Pattern[str]], ...]] = tuple(
 """Id, how sure it is, and what it looks like in lower case."""
 
 
+NEEDED: Final[dict[str, tuple[str, ...]]] = {
+    "ignore": (
+        "instruction",
+        "direction",
+        "prompt",
+        "rule",
+        "guideline",
+        "order",
+        "constraint",
+        "polic",
+        "programming",
+    ),
+    "role-tag": ("im_start", "im_end", "system", "assistant", "endoftext", "inst", "sys"),
+    "role-line": ("system", "assistant", "developer", "admin", "operator"),
+    "you-are-now": ("you", "act", "mode"),
+    "addressed": ("ai", "llm", "assistant", "agent", "model", "chatbot"),
+    "if-you-are-a-model": ("if",),
+    "reveal-prompt": ("prompt", "your"),
+    "keep-quiet": ("tell", "mention", "inform", "notif", "alert", "reveal"),
+    "send-away": ("http", "@", "webhook"),
+    "secret-wanted": ("key", "password", "credential", "secret", "token", ".env", "id_rsa"),
+    "use-tool": ("tool", "function", "command", "action", "plugin", "api"),
+    "destroy": ("rm", "delete", "erase", "wipe", "drop", "remove", "destroy"),
+    "pay": ("transfer", "wire", "send", "pay", "bitcoin"),
+    "pretext": ("this", "the"),
+}
+"""Words of which a phrase has one: most texts have none, and need not be searched."""
+
+
 def find_hidden(text: str, _guard: Guard) -> Iterator[Finding]:
     """Characters nobody sees, and letters of another script in the middle of a word."""
-    start = None
-    for place, character in enumerate(f"{text} "):
-        if place < len(text) and not character.isascii() and hidden(character) and character not in "\u00ad\ufeff":
-            start = place if start is None else start
-        elif start is not None:
-            yield Finding("encoding.hidden", (start, place), _hidden_score(text[start:place]), "nobody sees these")
-            start = None
+    if text.isascii():
+        return
+    for run in _BEYOND_ASCII.finditer(text):
+        start = None
+        for place, character in enumerate(f"{run.group()} ", run.start()):
+            if place < run.end() and hidden(character) and character not in "\u00ad\ufeff":
+                start = place if start is None else start
+            elif start is not None:
+                yield Finding("encoding.hidden", (start, place), _hidden_score(text[start:place]), "nobody sees these")
+                start = None
     for match in _WORD.finditer(text):
         word = match.group()
         if not word.isascii() and _LATIN.search(word) and _OTHER.search(word):
             yield Finding("encoding.mixed-scripts", match.span(), 0.7, "letters of two alphabets in one word")
 
 
+_BEYOND_ASCII: Final = re.compile(r"[^\x00-\x7f]+")
 _WORD: Final = re.compile(r"[^\W\d_]{3,}")
 _LATIN: Final = re.compile(r"[a-zA-Z]")
 _OTHER: Final = re.compile(r"[\u0370-\u03ff\u0400-\u04ff]")
@@ -106,6 +139,8 @@ def find_orders(text: str, _guard: Guard) -> Iterator[Finding]:
     told: set[tuple[str, tuple[int, int]]] = set()
     for view in views(text):
         for name, score, pattern in PHRASES:
+            if not any(word in view.text for word in NEEDED.get(name, ("",))):
+                continue
             for match in pattern.finditer(view.text):
                 span = view.place(*match.span())
                 if (name, span) in told:

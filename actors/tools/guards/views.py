@@ -11,11 +11,10 @@ import codecs
 import html
 import re
 import unicodedata
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Final, NamedTuple
 from urllib.parse import unquote
-
-import msgspec
 
 LONGEST: Final = 200_000
 """Characters of a text that are read in other ways; beyond it, it is read as it is."""
@@ -38,12 +37,12 @@ _TAGS: Final = (0xE0020, 0xE007E)
 """The invisible copy of ASCII in Unicode: some models read it."""
 
 
-class View(msgspec.Struct, frozen=True):
+class View(NamedTuple):
     """A text read in one way. `origin` is where each character comes from; `span` all of it, when it was decoded."""
 
     how: str
     text: str
-    origin: list[int] = []
+    origin: Sequence[int] = ()
     span: tuple[int, int] = (0, 0)
 
     def place(self, start: int, end: int) -> tuple[int, int]:
@@ -66,25 +65,39 @@ def hidden(character: str) -> bool:
 
 def folded(text: str) -> View:
     """In lower case, compatibility forms as plain ones, without marks and what nobody sees, look-alikes replaced."""
+    if text.isascii():
+        return View("folded", text.lower(), range(len(text)))
     letters: list[str] = []
     origin: list[int] = []
-    for place, character in enumerate(text):
-        if " " <= character <= "~" or character == "\n":  # most of most texts
-            letters.append(character)
+    at = 0
+    for match in _BEYOND_ASCII.finditer(text):
+        place, character = match.start(), match.group()
+        letters.append(text[at:place])
+        origin += range(at, place)
+        at = place + 1
+        for letter in _letters(character):
+            letters.append(letter)
             origin.append(place)
-            continue
-        point = ord(character)
-        if _TAGS[0] <= point <= _TAGS[1]:
-            letters.append(chr(point - 0xE0000))
-            origin.append(place)
-            continue
-        if hidden(character):
-            continue
-        for part in unicodedata.normalize("NFKD", character).translate(_LOOKALIKES):
-            if unicodedata.category(part) != "Mn":
-                letters.append(part)
-                origin.append(place)
-    return View("folded", "".join(letters).lower(), origin)
+    letters.append(text[at:])
+    origin += range(at, len(text))
+    return View("folded", "".join(letters).translate(_LOWER), origin)
+
+
+_LOWER: Final = {point: point + 32 for point in range(65, 91)}
+_BEYOND_ASCII: Final = re.compile(r"[^\x00-\x7f]")
+
+
+@lru_cache(maxsize=8192)
+def _letters(character: str) -> str:
+    """What a character beyond ASCII is read as."""
+    point = ord(character)
+    if _TAGS[0] <= point <= _TAGS[1]:
+        return chr(point - 0xE0000).lower()
+    if hidden(character):
+        return ""
+    plain = unicodedata.normalize("NFKD", character).translate(_LOOKALIKES)
+    kept = "".join(part for part in plain if unicodedata.category(part) != "Mn")
+    return "".join(low if len(low := part.lower()) == 1 else part for part in kept)
 
 
 def views(text: str) -> Iterator[View]:
@@ -109,7 +122,7 @@ def _unspaced(view: View) -> Iterator[View]:
     for match in _SPACED.finditer(view.text):
         words = re.split(r"\s{2,}", match.group())
         joined = " ".join(re.sub(r"[ ._\-*]", "", word) for word in words)
-        yield View("spaced", joined, [], view.place(match.start(), match.end()))
+        yield View("spaced", joined, (), view.place(match.start(), match.end()))
 
 
 def _decoded(text: str, whole: tuple[int, int], depth: int, *, fold: bool = True) -> Iterator[View]:
@@ -119,7 +132,7 @@ def _decoded(text: str, whole: tuple[int, int], depth: int, *, fold: bool = True
             if clear is None or clear == match.group():
                 continue
             span = (match.start(), match.end()) if depth == 0 else whole
-            yield View(how, folded(clear).text if fold else clear, [], span)
+            yield View(how, folded(clear).text if fold else clear, (), span)
             if depth + 1 < DEEPEST:
                 yield from _decoded(clear, span, depth + 1, fold=fold)
 
