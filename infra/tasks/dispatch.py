@@ -114,6 +114,8 @@ class Dispatch:
         self.roster = Roster(connection, lost_after, self._on_beat)
         self.pending: dict[str, Pending] = {}
         self._by_step: dict[tuple[str, str, str, int], Pending] = {}
+        self._early: dict[tuple[str, str, str, int], float] = {}
+        """The grace of calls that are to stop as soon as we know who has them."""
 
     async def start(self, owned: Owned) -> None:
         """Begin to listen, and to look after what is out of the runs whose partitions are `owned`."""
@@ -140,7 +142,15 @@ class Dispatch:
             return await asyncio.shield(known.done)
         await self.roster.ready()
         pending = self._open(call, attempt, effect_class, name)
-        if not self._attached(pending):
+        attached = self._attached(pending)
+        if (grace := self._early.get(self._name(pending))) is not None:
+            # It was stopped, in the time of an owner before us perhaps: nobody is to begin it any more.
+            pending.sequence = None if attached else await self._found(pending)
+            if not pending.worker and pending.sequence is None:
+                self._close(pending)
+                return TaskResult(kind="cancelled", message="stopped before anybody began")
+            await self._stop(pending, grace)
+        elif not attached:
             pending.turn = f"{attempt.number}/{next(self._turns)}"
             self._hand_out(pending)
         return await self._wait(pending)
@@ -156,6 +166,8 @@ class Dispatch:
         if not pending.worker and pending.sequence is None:
             self._close(pending)
             return None
+        if (grace := self._early.get(self._name(pending))) is not None:
+            await self._stop(pending, grace)
         try:
             return "succeeded", await self._wait(pending)
         except Unsure:
@@ -167,12 +179,19 @@ class Dispatch:
         if pending is None:
             return False
         if not pending.cancelled:
-            pending.cancelled = True
-            pending.halt_by = self._loop.time() + request.grace + self._lost_after
-            self._halt(pending, request.grace)
-            if not pending.worker:
-                await self._recall(pending, TaskResult(kind="cancelled", message="stopped before anybody began"))
+            await self._stop(pending, request.grace)
         return True
+
+    def cancel_early(self, request: CancelCall, attempt: Attempt) -> None:
+        """Stop a call that was asked for and is not out yet: we still listen for who has it."""
+        self._early[attempt.tenant, request.run, request.step, request.attempt] = request.grace
+
+    async def _stop(self, pending: Pending, grace: float) -> None:
+        pending.cancelled = True
+        pending.halt_by = self._loop.time() + grace + self._lost_after
+        self._halt(pending, grace)
+        if not pending.worker:
+            await self._recall(pending, TaskResult(kind="cancelled", message="stopped before anybody began"))
 
     async def _found(self, pending: Pending) -> int | None:
         """Its place in the queue. While there is no bus there is no answer."""
@@ -187,8 +206,12 @@ class Dispatch:
         place = queue.subject(name, attempt.tenant, call.labels, attempt.effect)
         pending = Pending(call, attempt, effect_class, place, name, self._loop.time())
         self.pending[attempt.effect] = pending
-        self._by_step[attempt.tenant, call.run, call.step, call.attempt] = pending
+        self._by_step[self._name(pending)] = pending
         return pending
+
+    @staticmethod
+    def _name(pending: Pending) -> tuple[str, str, str, int]:
+        return pending.tenant, pending.call.run, pending.call.step, pending.call.attempt
 
     def _attached(self, pending: Pending) -> bool:
         found = self.roster.holder(pending.effect)
@@ -205,7 +228,8 @@ class Dispatch:
     def _close(self, pending: Pending) -> None:
         if self.pending.get(pending.effect) is pending:
             del self.pending[pending.effect]
-        name = (pending.tenant, pending.call.run, pending.call.step, pending.call.attempt)
+        name = self._name(pending)
+        self._early.pop(name, None)
         if self._by_step.get(name) is pending:
             del self._by_step[name]
 

@@ -43,8 +43,8 @@ class Routed:
 
     async def cancel(self, request: CancelCall, attempt: Attempt) -> None:
         """Stop a call."""
-        if not await self._dispatch.cancel(request, attempt):
-            await self._here.cancel(request, attempt)
+        if not await self._dispatch.cancel(request, attempt) and not await self._here.cancel(request, attempt):
+            self._dispatch.cancel_early(request, attempt)
 
     async def _offered(self, task: str) -> str | None:
         roster = self._dispatch.roster

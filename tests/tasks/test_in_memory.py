@@ -11,6 +11,7 @@ from actors import Plugin
 from actors.approval import approval
 from actors.core.kind import merge
 from actors.limit import limit
+from actors.workflows.messages import CancelRun
 from actors.workflows.run import run_kind
 from actors.workflows.tasks import Task, TaskError
 from events.errors import BadDefinition
@@ -85,6 +86,32 @@ def test_a_lost_host_loses_no_step() -> None:
         return await finished(system)
 
     assert run_system(run(Task("flaky", flaky)), script)["status"] == "succeeded"
+
+
+def test_a_call_that_was_stopped_is_not_begun_again_by_whoever_takes_over() -> None:
+    begun: list[int] = []
+
+    async def tidies_up(seconds: float) -> None:
+        begun.append(1)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(seconds)
+
+    async def script(system: System) -> dict[str, Any]:
+        await start(system, plan(graph(task("tidies-up", step="a", input=20.0)), grace=60.0))
+        await system.advance(1)
+        await system.ask("run/1", CancelRun("not wanted"))
+        await system.advance(1)
+        await system.add_host()
+        await system.lose_host(system.hosts[0])
+        state = await finished(system)
+        await system.settle()
+        assert not await system.store.effects(range(64), "", 10)
+        return state
+
+    assert run_system(run(Task("tidies-up", tidies_up, timeout=3600)), script)["status"] == "cancelled"
+    assert begun == [1]
 
 
 def test_two_tasks_of_one_name_and_version_are_refused() -> None:
