@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -34,6 +35,7 @@ from actors.workflows.plan import (
 from actors.workflows.run import run_kind
 from actors.workflows.tasks import CANCEL, CancelCall, TaskCall, TaskResult, effect_kind
 from actors.workflows.workflow import workflow
+from events.envelope import Event
 from gateway.demo import plan as demo
 from infra.cel import Cel
 from tests.acceptance.faults import Strike
@@ -215,18 +217,27 @@ PASSING = ("StepQueued", "StepRetrying", "StepUnknown", "LateResult", "StepCance
 
 
 def _came(events: list[Any], outside: Outside, world: World) -> Came:
+    outputs, facts = facts_of(events, "run/1")
+    return Came(outputs, facts, outside.done, world.calls, world.steps)
+
+
+def facts_of(events: Iterable[Event], run: str) -> tuple[Any, Counter[str]]:
+    """The outputs of a run, and what there is to say of it and its children however often somebody was lost."""
     facts: Counter[str] = Counter()
     outputs: Any = None
     for event in events:
         if not event.stream.startswith("run/") or event.type in PASSING or event.type not in KNOWN:
             continue
         data = msgspec.json.decode(event.data)
-        if event.type == "RunFinished" and event.stream == "run/1":
+        if event.type == "RunFinished" and event.stream == run:
             outputs = data.get("outputs")
         kept = {k: v for k, v in data.items() if k not in DIFFERS}
         facts[f"{event.stream} {event.type} {msgspec.json.encode(kept, order='deterministic').decode()}"] += 1
-    return Came(outputs, facts, outside.done, world.calls, world.steps)
+    return outputs, facts
 
+
+ONCE = ("/once", "/right", "/x", "/a", "/a!undo")
+"""Ends of the keys of what cannot be repeated."""
 
 KNOWN = {
     "RunStarted", "RunFinished", "RunClosing", "StepWaiting", "StepSucceeded", "StepFailed", "StepSkipped",

@@ -7,7 +7,7 @@ from functools import cache
 import pytest
 
 from tests.acceptance.faults import AT_CALLS, Strike
-from tests.workflows.everything import Came, play
+from tests.workflows.everything import ONCE, Came, play
 
 
 @cache
@@ -27,9 +27,6 @@ def same(came: Came) -> None:
     for key, count in came.done.items():
         if key.endswith(ONCE):
             assert count == 1, f"{key} was done {count} times"
-
-
-ONCE = ("/once", "/right", "/x", "/a", "/a!undo")
 
 
 def test_the_run_uses_everything_and_ends() -> None:
