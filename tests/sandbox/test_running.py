@@ -195,7 +195,13 @@ async def test_nothing_survives_a_host_that_is_killed(level: str, tmp_path: Path
     folder = tmp_path / "work"
     folder.mkdir()
     host = await asyncio.create_subprocess_exec(
-        sys.executable, str(host_script), level, str(folder), number, cwd=ROOT, env={**os.environ, "PYTHONPATH": "."}
+        sys.executable,
+        str(host_script),
+        level,
+        str(folder),
+        number,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([".", *sys.path])},
     )
     try:
         until(lambda: (folder / "begun").exists() and len(alive(number)) > 2, "it never began")

@@ -194,7 +194,7 @@ def killed(folder: Folder, after: str, tool: str, key: str, arguments: dict[str,
     pairs = [f"{name}={value}" for name, value in arguments.items()]
     done = subprocess.run(
         [sys.executable, "-c", CRASHING, str(folder.root.parent), after, tool, key, *pairs], cwd=ROOT, check=False,
-        env={**os.environ, "PYTHONPATH": "."},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([".", *sys.path])},
     )  # fmt: skip
     assert done.returncode == -signal.SIGKILL
 
