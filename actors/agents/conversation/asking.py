@@ -50,15 +50,17 @@ def make_step(d: Decision, step: int | None = None) -> None:
 
 
 def _guarded(d: Decision, prompt: Prompt) -> tuple[str, list[Any]]:
-    """Guards on the prompt see what they have not seen in the one before."""
+    """Guards on the prompt see what they have not seen in the one before. The usual ones leave out what they saw on its
+    way in: messages, and results of tools."""
     if not guards_of(d.definition, "prompt"):
         return "allow", []
-    turn = d.turn
+    turn, named = d.turn, "prompt" in d.definition.guards
     if turn.step == 1:
         texts = [p.text for p in prompt.parts if p.section.name == "variables"]
-        texts += [m.text for p in prompt.parts if p.section.name in ("summary", "message") for m in p.messages]
+        shown = ("summary", "message") if named else ("summary",)
+        texts += [m.text for p in prompt.parts if p.section.name in shown for m in p.messages]
     else:
-        texts = [entry.text for entry in turn.entries if entry.step == turn.step - 1]
+        texts = [entry.text for entry in turn.entries if named and entry.step == turn.step - 1]
     text = "\n\n".join(filter(None, texts))
     return guarded(d, "prompt", text, f"ContextAssembled:{turn.number}.{turn.step}") if text else ("allow", [])
 

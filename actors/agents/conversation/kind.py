@@ -17,9 +17,9 @@ from actors.agents.conversation import (
     tool_uses,
     turn_fold,
 )
+from actors.agents.conversation.ahead import Ahead
 from actors.agents.conversation.decision import Decision, Look
 from actors.agents.conversation.ending import begin_next, fail_turn
-from actors.agents.conversation.fold import evolve
 from actors.agents.conversation.state import Conversation
 from actors.agents.conversation.watching import described, is_over, look_again
 from actors.agents.definition import plan
@@ -61,13 +61,16 @@ def conversation_kind(look: Look = look, channels: Mapping[str, Capabilities] = 
     Whoever lists a channel that is not pulled brings the performer of `channel-deliver` along.
     """
 
+    ahead = Ahead()
+
     def decide(state: Conversation, message: Message) -> list[Any]:
         d = Decision(look, channels, state, message)
         _HANDLERS[message.data.__class__](d, message.data)
+        ahead.remember(state, d)
         return [*d.events, *d.outs]
 
     return Kind(
-        "conversation", state=Conversation, decide=decide, evolve=evolve, query=query, messages=MESSAGES,
+        "conversation", state=Conversation, decide=decide, evolve=ahead.evolve, query=query, messages=MESSAGES,
         events=(*CONVERSATION_EVENTS, *CONTEXT_EVENTS), questions=[DescribeConversation],
         snapshot_every=SNAPSHOT_EVERY, folded_by=(fold, turn_fold, state, plan, model),
     )  # fmt: skip
