@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from actors.agents.conversation.decision import Decision
 from actors.agents.conversation.ending import fail_turn
@@ -102,7 +102,7 @@ def budget_replied(d: Decision, ref: str, data: Any) -> None:
         return
     budgets = budgets_of(d)
     if not granted(data):
-        left = data.get("left") if isinstance(data, dict) else None  # type: ignore[union-attr]
+        left = cast("dict[str, Any]", data).get("left") if isinstance(data, dict) else None
         fail_turn(d, "budget", f"{budgets[index]} has nothing left ({left} dollars)")
         return
     request, digest, tokens = request_of(d)

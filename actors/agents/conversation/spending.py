@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from decimal import Context, Decimal
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from actors.agents.conversation.decision import Decision
 from actors.agents.definition.plan import AgentDefinition
@@ -82,4 +82,4 @@ def release(d: Decision) -> None:
 
 def granted(data: Any) -> bool:
     """Whether a budget lets the call in."""
-    return isinstance(data, dict) and bool(data.get("granted"))  # type: ignore[union-attr]
+    return isinstance(data, dict) and bool(cast("dict[str, Any]", data).get("granted"))

@@ -7,7 +7,7 @@ ordinal), `TurnReplied:2-5` (a range).
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 
@@ -160,8 +160,8 @@ def history(state: Conversation, budget: int) -> Part:
 def attachment_text(attachment: Any) -> str:
     """What an attachment puts into the prompt: its text if it has one, else what it is."""
     if isinstance(attachment, dict):
-        name = str(attachment.get("name", "attachment"))  # type: ignore[union-attr]
-        text = attachment.get("text")  # type: ignore[union-attr]
+        given = cast("dict[str, Any]", attachment)
+        name, text = str(given.get("name", "attachment")), given.get("text")
         return f"[{name}]\n{text}" if isinstance(text, str) else f"[{name}: not shown]"
     return "[attachment: not shown]"
 
