@@ -108,7 +108,8 @@ class Tool:
         schema = parameters_of(input) if input is not None else dict(parameters or {})
         self.definition = ToolDefinition(
             name, description or inspect.getdoc(run) or "", schema, risk, effect_class, via, dict(roles or {}), result,
-            dict(annotations or {}), sandbox, float(timeout), at_once, per_minute, code_of(run) if code is None else code,
+            dict(annotations or {}), sandbox, float(timeout), at_once, per_minute,
+            code_of(run) if code is None else code,
         )  # fmt: skip
         self.hash = hash_of(self.definition)
 

@@ -83,6 +83,27 @@ def test_a_tool_that_is_stopped_while_a_call_waits_for_its_place_lets_it_go() ->
     play(script)
 
 
+def test_what_people_agree_to_after_hours_is_void() -> None:
+    rules = """
+grants: ['*']
+rules:
+  - {id: mail, decision: ask, expires: 7d}
+  - {id: closed, decision: deny, when: {during: {begin: "18:00", end: "08:00"}}}
+"""
+
+    async def script(world: World, outside: Outside) -> None:
+        hour = world.system.clock() // 3_600_000_000 % 24
+        await world.system.advance((33 - hour) % 24 * 3600)  # nine o'clock
+        assert await world.call("1", wanted("mail.send", MAIL)) == "asked"
+        await world.system.advance(10 * 3600)
+        await world.approve("1")
+        assert (await world.ended("1"))["code"] == "changed"
+        assert not outside.done
+        assert await world.call("2", wanted("mail.send", MAIL)) == "denied"
+
+    play(script, read_policy(rules))
+
+
 def test_a_rate_lets_calls_in_as_time_goes_by() -> None:
     begun: list[float] = []
 
@@ -134,6 +155,19 @@ def test_an_actor_that_takes_too_long_is_told_to_stop_and_then_not_waited_for(st
         assert len(await world.told("1")) == 1
 
     with_tools([tool], script)
+
+
+def test_an_actor_that_never_answers_leaves_it_unknown() -> None:
+    async def script(world: World, _outside: Outside) -> None:
+        assert await world.call("1", wanted("parrot", {"text": "say nothing"})) == "begun"
+        await world.system.advance(61)
+        assert await world.status("1") == "begun"
+        await world.system.advance(61)
+        assert await world.status("1") == "unknown"
+        (told,) = await world.told("1")
+        assert told["text"].startswith("nobody knows what became of parrot")
+
+    play(script)
 
 
 # -- what comes back

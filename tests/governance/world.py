@@ -110,6 +110,8 @@ class Posted(msgspec.Struct):
 
 def _converse(_state: Any, message: Message) -> list[Any]:
     match message.data:
+        case Post(text="say nothing"):
+            return [Posted("")]
         case Post(text=text, parent=parent, ref=ref):
             replied = ConversationReplied(ref, message.to, 1, "replied", f"you said {text}", label="untrusted/private")
             return [Posted(text), Tell(parent, replied)]

@@ -14,11 +14,12 @@ from typing import Any, Final
 import msgspec
 
 from actors.agents.messages import ConversationReplied
-from actors.approval import ApprovalDecided, Reserve
+from actors.approval import ApprovalDecided
 from actors.core.kind import Kind
 from actors.core.outputs import Ask, Outcome, Replied, Reply, TellRefused, TimedOut
+from actors.tools.call.answers import heard_from, refused, replied, void
 from actors.tools.call.ending import stop
-from actors.tools.call.gates import POLICY, PolicyAnswer, admitted, approve, budget, guard, pin, through
+from actors.tools.call.gates import POLICY, approve, through
 from actors.tools.call.move import Move
 from actors.tools.call.performing import answered, from_conversation, from_effect, from_run, overdue
 from actors.tools.call.requesting import request
@@ -36,7 +37,7 @@ from actors.tools.names import tool_address
 from actors.workflows.messages import RunEnded
 from events.envelope import Message
 from events.errors import Refused
-from events.tools import CALL_EVENTS, CallAnswered, CallApproved
+from events.tools import CALL_EVENTS
 
 
 def decide(state: CallState, message: Message) -> list[Any]:
@@ -51,176 +52,18 @@ def decide(state: CallState, message: Message) -> list[Any]:
     return move.outs
 
 
-def _from(move: Move, *senders: str) -> None:
-    """Only these may say it. Raises Refused."""
-    if move.message.sender not in senders:
-        raise Refused(f"{move.message.sender} is not who was asked", code="sender")
-
-
-# -- answers of those who were asked
-
-
-def _asked(move: Move, ref: str) -> str:
-    """Who was asked under a ref; "" when nobody was."""
-    state = move.state
-    what, _, rest = ref.partition(":")
-    if what == "budget" and rest.isdigit() and int(rest) < len(move.request.budgets):
-        return move.request.budgets[int(rest)]
-    return {
-        "tool": tool_address(move.request.tool),
-        "again-tool": tool_address(move.request.tool),
-        "place": tool_address(move.request.tool),
-        "policy": POLICY,
-        "again-policy": POLICY,
-        "still-policy": POLICY,
-        "approval": state.approval,
-        "reserve": state.approval,
-        "perform": state.begun.to if state.begun is not None else "",
-    }.get(what, "")
-
-
-def _replied(move: Move, m: Replied) -> None:
-    _from(move, _asked(move, m.ref))
-    what = m.ref.partition(":")[0]
-    waiting, go_on = _ANSWERS[what]
-    if move.state.status in waiting:
-        move.answer = m.data
-        go_on(move, m)
-
-
-def _pinned(move: Move, _m: Replied) -> None:
-    through(move, pin)
-
-
-def _policy(move: Move, _m: Replied) -> None:
-    through(move, guard)
-
-
-def _nothing(_move: Move, _m: Replied) -> None:
-    pass
-
-
-def _tool_again(move: Move, m: Replied) -> None:
-    if m.data["hash"] != move.pinned.hash:
-        _void(move, "the definition of the tool changed after it was asked for")
-        return
-    move.out(Ask(POLICY, CurrentPolicy(move.judged.hash), _with(m.ref, "again-policy")))
-
-
-def _policy_again(move: Move, m: Replied) -> None:
-    if _same_policy(move):
-        reserve = Reserve(move.me, move.state.digest)
-        move.out(Ask(move.state.approval, reserve, _with(m.ref, "reserve")))
-
-
-def _with(ref: str, what: str) -> str:
-    """The next step on the way to an agreement; who agreed goes along."""
-    return f"{what}:{ref.partition(':')[2]}"
-
-
-def _reserved(move: Move, m: Replied) -> None:
-    state = move.state
-    by = msgspec.json.decode(m.ref.partition(":")[2], type=list[str])
-    move.emit(CallApproved(state.approval, state.digest, by, move.now))
-    move.answer = None
-    through(move, budget)
-
-
-def _still_policy(move: Move, _m: Replied) -> None:
-    if _same_policy(move):
-        through(move, admitted)
-
-
-def _same_policy(move: Move) -> bool:
-    """Whether the policy is the one that judged the call; if not, the call is over."""
-    said = msgspec.convert(move.answer, PolicyAnswer)
-    judged = move.judged
-    if (said.name, said.version, said.hash) == (judged.policy, judged.version, judged.hash):
-        return True
-    _void(move, f"the policy is version {said.version} by now, the call was judged by version {judged.version}")
-    return False
-
-
-def _void(move: Move, why: str) -> None:
-    """What was judged, or agreed to, is not what there is any more."""
-    if move.state.approval:
-        stop(move, "expired", "approval", f"the approval is void: {why}", "changed")
-    else:
-        stop(move, "refused", "limits", why, "changed")
-
-
-def _set_aside(move: Move, m: Replied) -> None:
-    if not m.data["granted"]:
-        left = m.data.get("left", "0")
-        stop(move, "refused", "budget", f"nothing is left in {move.message.sender} ({left} dollars)", "budget")
-        return
-    move.budget = int(m.ref.partition(":")[2]) + 1
-    through(move, budget)
-
-
-def _place(move: Move, m: Replied) -> None:
-    if m.data["granted"]:
-        through(move, admitted)
-
-
-_ANSWERS: Final[dict[str, tuple[tuple[str, ...], Callable[[Move, Replied], None]]]] = {
-    "tool": (("requested",), _pinned),
-    "policy": (("labelled",), _policy),
-    "approval": ((), _nothing),
-    "again-tool": (("asked",), _tool_again),
-    "again-policy": (("asked",), _policy_again),
-    "reserve": (("asked",), _reserved),
-    "budget": (("judged", "approved"), _set_aside),
-    "place": (("budgeted",), _place),
-    "still-policy": (("budgeted",), _still_policy),
-    "perform": ((), _nothing),
-}
-"""By ref: while the call has which status the answer counts, and what comes next."""
-
-
-def _refused(move: Move, m: TellRefused) -> None:
-    """Somebody who was asked said no. What was only told may be refused: a place or an agreement that is gone."""
-    if not m.ref:
-        return
-    _from(move, _asked(move, m.ref))
-    status, what = move.state.status, m.ref.partition(":")[0]
-    if what == "policy" and status == "labelled":
-        through(move, guard)
-    elif what == "perform" and status == "begun":
-        answered(move, CallAnswered("failed", move.now, error=m.reason))
-    elif what in ("again-tool", "again-policy") and status == "asked":
-        _void(move, m.reason)
-    elif what in ("place", "still-policy") and status == "budgeted":
-        if m.code in ("changed", "disabled") or move.state.approval:
-            _void(move, m.reason)
-        else:
-            stop(move, "refused", "limits", m.reason, m.code)
-    elif what in _REFUSALS and status in _ANSWERS[what][0] + _REFUSALS[what][2]:
-        ends, stage, _ = _REFUSALS[what]
-        stop(move, ends, stage, m.reason, m.code)
-
-
-_REFUSALS: Final[dict[str, tuple[str, str, tuple[str, ...]]]] = {
-    "tool": ("refused", "pin", ()),
-    "approval": ("denied", "approval", ("asked",)),
-    "reserve": ("expired", "approval", ()),
-    "budget": ("refused", "budget", ()),
-}
-"""By ref: how the call ends, at which gate, and in which other status it may be."""
-
-
 # -- what is told
 
 
 def _decided(move: Move, m: ApprovalDecided) -> None:
-    _from(move, move.state.approval)
+    heard_from(move, move.state.approval)
     if move.state.status != "asked":
         return
     if not m.approved:
         status = "denied" if m.reason_kind == "denied" else "expired"
         stop(move, status, "approval", m.reason or m.reason_kind, m.reason_kind)
     elif m.digest != move.state.digest:
-        _void(move, "another digest was agreed to")
+        void(move, "another digest was agreed to")
     else:
         by = msgspec.json.encode(m.by).decode()
         move.out(Ask(tool_address(move.request.tool), UseTool(move.me), f"again-tool:{by}"))
@@ -228,15 +71,15 @@ def _decided(move: Move, m: ApprovalDecided) -> None:
 
 def _granted(move: Move, _m: PlaceGranted) -> None:
     """The place came late: the rules may have changed meanwhile."""
-    _from(move, tool_address(move.request.tool))
+    heard_from(move, tool_address(move.request.tool))
     if move.state.status == "budgeted":
-        move.out(Ask(POLICY, CurrentPolicy(move.judged.hash), "still-policy"))
+        move.out(Ask(POLICY, CurrentPolicy(), "still-policy"))
 
 
 def _lost(move: Move, m: PlaceLost) -> None:
-    _from(move, tool_address(move.request.tool))
+    heard_from(move, tool_address(move.request.tool))
     if move.state.status == "budgeted":
-        _void(move, m.reason)
+        void(move, m.reason)
 
 
 def _drop(move: Move, m: DropCall) -> None:
@@ -262,7 +105,7 @@ def _waits_at(move: Move) -> str:
 
 
 def _due(move: Move, m: CallDue) -> None:
-    _from(move, move.me)
+    heard_from(move, move.me)
     if move.state.status == "begun":
         overdue(move, m)
 
@@ -287,14 +130,14 @@ def _outcome(move: Move, m: Outcome) -> None:
 
 def _run_ended(move: Move, m: RunEnded) -> None:
     begun = move.state.begun
-    _from(move, f"run/{move.id}", begun.to if begun is not None and begun.via == "workflow" else "")
+    heard_from(move, f"run/{move.id}", begun.to if begun is not None and begun.via == "workflow" else "")
     if m.ref == "perform" and move.state.status in ("begun", "unknown"):
         answered(move, from_run(move, m))
 
 
 def _conversed(move: Move, m: ConversationReplied) -> None:
     begun = move.state.begun
-    _from(move, begun.to if begun is not None and begun.via == "agent" else "")
+    heard_from(move, begun.to if begun is not None and begun.via == "agent" else "")
     if m.ref == "perform" and move.state.status in ("begun", "unknown"):
         answered(move, *from_conversation(move, m))
 
@@ -304,8 +147,8 @@ def _timed_out(_move: Move, _m: TimedOut) -> None:
 
 
 _DECISIONS: Final[dict[type[Any], Callable[[Move, Any], None]]] = {
-    Replied: _replied,
-    TellRefused: _refused,
+    Replied: replied,
+    TellRefused: refused,
     TimedOut: _timed_out,
     ApprovalDecided: _decided,
     PlaceGranted: _granted,

@@ -21,7 +21,7 @@ from actors.tools.guards import Guard, checked, look, outcome
 from actors.tools.labels import BEST, WORST, join
 from actors.tools.messages import PREVIEW, CallWaits, CurrentPolicy, EnterTool
 from actors.tools.names import tool_address
-from actors.tools.policy import Facts, Policy, Published, judge
+from actors.tools.policy import DECISIONS, Facts, Policy, Published, judge
 from actors.tools.risk import risk_of, role_of
 from events.errors import InvalidData
 from events.tools import (
@@ -37,6 +37,10 @@ from events.tools import (
 
 POLICY: Final = "policy/default"
 """Whose rules count."""
+
+
+HELD: Final = 3600.0
+"""Seconds that people have for what a guard holds."""
 
 
 class PolicyAnswer(msgspec.Struct, frozen=True):
@@ -115,11 +119,28 @@ def judge_it(move: Move) -> bool:
 def _judged(move: Move, policy: Published | None) -> CallJudged:
     if policy is None:
         return CallJudged(POLICY.partition("/")[2], 0, "", "deny", "", "there is no policy")
+    return judge(policy, facts(move, move.request.at))
+
+
+def facts(move: Move, at: int) -> Facts:
+    """What the call is judged by, at a time."""
     request = move.request
-    return judge(policy, Facts(
-        move.pinned.definition, move.pinned.arguments, move.state.labels, request.requesters, move.message.tenant,
-        request.at, request.agent, request.roles,
-    ))  # fmt: skip
+    return Facts(
+        move.pinned.definition, move.pinned.arguments, move.state.labels, request.requesters, move.message.tenant, at,
+        request.agent, request.roles,
+    )  # fmt: skip
+
+
+def stricter_now(move: Move) -> str:
+    """Why the call would not be let through as it was if it were judged now, by the policy of the answer; or ""."""
+    policy, judged = published(move.answer), move.judged
+    if policy is None or (policy.version, policy.hash) != (judged.version, judged.hash):
+        version = policy.version if policy is not None else "none"
+        return f"the policy is version {version} by now, the call was judged by version {judged.version}"
+    now = judge(policy, facts(move, move.now))
+    if DECISIONS.index(now.decision) > DECISIONS.index(judged.decision):
+        return f"by now it is {now.decision}: {now.why}"
+    return ""
 
 
 def approve(move: Move) -> bool:
@@ -135,8 +156,8 @@ def approve(move: Move) -> bool:
     approval = approval_of(move.me, "call")
     who = move.request.agent.removeprefix("agent/") or move.request.requesters[0]
     wanted = RequestApproval(
-        "call", what, move.me, f"{who}: {move.request.tool}", judged.approvers, judged.quorum, judged.expires,
-        move.request.requesters,
+        "call", what, move.me, f"{who}: {move.request.tool}", judged.approvers, judged.quorum,
+        judged.expires if judged.decision == "ask" else HELD, move.request.requesters,
     )  # fmt: skip
     move.emit(CallApprovalAsked(approval, digest, move.now))
     move.out(Ask(approval, wanted, "approval"))
