@@ -15,12 +15,14 @@ from events.envelope import Answer, Message
 from events.errors import ThespisError
 from gateway.agent_tools import host_tools
 from gateway.agents import Agents, Policies, rates_from, sent
+from gateway.workflow_tools import workflow_tools
 from infra.mcp.client import McpServers
 from infra.models.calling import Caller
 from infra.models.effects import model_effects
 from infra.models.guarding import guard_effects
 from infra.models.providers import providers_from_environment
 from infra.models.showing import shown
+from infra.nats.client import Client
 from infra.nats.wire import Wire
 from infra.tools.effects import seen, tool_effects
 from infra.tools.performing import Tools
@@ -36,10 +38,10 @@ class HostAgents:
     `agents` and `policies` check what is published through the door.
     """
 
-    def __init__(self, plugin: Plugin, bus: Wire, environment: Mapping[str, str], data: Path | None) -> None:
+    def __init__(self, plugin: Plugin, tools: Sequence[Tool], bus: Wire, environment: Mapping[str, str]) -> None:
         self._plugin = plugin
         self.providers = [*providers_from_environment(environment), *plugin.models]
-        self.tools = Tools(host_tools(plugin.tools, plugin.agents, data))
+        self.tools = Tools(tools)
         caller = Caller(self.providers)
         self.ask_model = caller.call
         names = [provider.name for provider in self.providers]
@@ -62,9 +64,13 @@ class HostAgents:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def publish(self, tenant: str, ask: Ask) -> None:
-        """Tell of the tools here, then publish the policies and agents of the workspaces."""
+    async def publish(self, tenant: str, client: Client, workflows: Sequence[str]) -> None:
+        """Tell of the tools here, those of workflows too, then publish the policies and agents of the workspaces."""
+        ask = client.ask
         self._told = tenant, ask
+        found = await workflow_tools(workflows, client.query, tenant)
+        self.tools.learn(found)
+        self.agents.learn(found)
         await self._tell(self.tools.by_name.values(), tenant, ask)
         await self.policies.publish(self._plugin.policies, tenant, ask)
         await self.agents.publish(self._plugin.agents, tenant, ask)
@@ -91,7 +97,8 @@ async def host_agents(
 ) -> AsyncGenerator[HostAgents]:
     """What a host needs, until the block is left. Raises BadDefinition."""
     async with AsyncExitStack() as stack:
-        host = HostAgents(plugin, bus, environment, data)
+        tools = await host_tools(plugin.tools, plugin.agents, environment, data)
+        host = HostAgents(plugin, tools, bus, environment)
         stack.push_async_callback(host.close)
         servers = await stack.enter_async_context(McpServers(plugin.mcp, host.changed, environment=environment))
         found = servers.tools()

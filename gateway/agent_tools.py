@@ -1,70 +1,140 @@
-"""The tools of a host's agents: those of workspaces, and `files.*` for agents whose definitions name a folder."""
+"""The tools of a host's agents: those of workspaces, and those that come along.
+
+`files.*` and `shell.run` work in the folder that an agent's file names, each agent's in its own; `web.fetch` and
+`browser.read` reach public addresses; `agent.NAME` asks another agent of the workspaces.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
+from fnmatch import fnmatchcase
 from hashlib import sha256
+from inspect import isawaitable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 from actors.tools.tool import Tool, ToolCallInfo, ToolError
 from events.errors import BadDefinition, ThespisError
+from infra.sandbox.sandbox import Sandbox
+from infra.tools.browser import browser_tools
 from infra.tools.files.tool import files_tools
+from infra.tools.shell.tool import shell_tools
+from infra.tools.web import web_tools
+
+if TYPE_CHECKING:
+    from actors.agents.definition.plan import AgentDefinition
 
 log = logging.getLogger("thespis.agents")
 
+WEB_ALLOW: Final = "THESPIS_WEB_ALLOW"
+"""Private addresses that agents may reach all the same: `host:port`, separated by commas."""
 
-def host_tools(own: Sequence[Tool], agents: Sequence[Path], data: Path | None) -> list[Tool]:
-    """The tools of workspaces, and those for the folders that agents' files name.
+SHELL: Final = "shell.run"
+AGENT: Final = "agent."
 
-    Every agent's `files.*` reach its own folder only. Copies of what was before a change are kept in `data`, if given.
-    """
-    roots: dict[str, Path] = {}
+_QUESTION: Final = {
+    "type": "object",
+    "properties": {"text": {"type": "string", "description": "What to ask it."}},
+    "required": ["text"],
+    "additionalProperties": False,
+}
+
+
+async def host_tools(
+    own: Sequence[Tool], agents: Sequence[Path], environment: Mapping[str, str], data: Path | None
+) -> list[Tool]:
+    """All tools of a host. Copies of what was before a change of a file are kept in `data`, if given."""
+    definitions: dict[str, tuple[AgentDefinition, Path | None]] = {}
     for file in agents:
         try:
-            roots |= folder_of(file)
+            if (definition := _definition(file)) is not None:
+                definitions[definition.name] = definition, _folder(definition, file)
         except (OSError, ThespisError) as error:
             log.error("%s: %s", file, error)
-    return [*own, *_by_agent(roots, data)]
+    roots = {name: root for name, (_, root) in definitions.items() if root is not None}
+    asked = [d for d, root in definitions.values() if root is not None and _names(d, SHELL)]
+    found = [*own, *_each(roots, lambda root: files_tools(root, private=_private(root, data)))]
+    if asked:
+        found += await _shell({d.name: roots[d.name] for d in asked})
+    allow = [place.strip() for place in environment.get(WEB_ALLOW, "").split(",") if place.strip()]
+    try:
+        found += [*web_tools(allow), *browser_tools(allow).tools]
+    except ToolError as error:
+        raise BadDefinition(f"{WEB_ALLOW}: {error}", hint="as in intranet.example:8080,10.0.0.7:80") from None
+    return [*found, *(agent_tool(definition.name, definition.description) for definition, _ in definitions.values())]
 
 
-def folder_of(file: Path) -> dict[str, Path]:
-    """The folder an agent's file names, by the agent's name; none when it names none, or cannot be read.
+def agent_tool(name: str, description: str = "") -> Tool:
+    """The tool that asks an agent. What that agent does goes through gates of its own, so asking risks little."""
 
-    It is relative to the workspace: where the file is, or above `agents/`. Raises BadDefinition.
-    """
+    def run(_input: Any, _call: Any) -> Any:
+        """Ask an agent and wait for its answer."""
+        raise ToolError("an agent is asked by its actor", code="via")
+
+    return Tool(
+        f"{AGENT}{name}", run, description=description or f"Ask the agent {name}.", parameters=_QUESTION,
+        risk="read-local", effect_class="keyed", via="agent", roles={"text": "body"}, annotations={"agent": name},
+        timeout=600.0, code="",
+    )  # fmt: skip
+
+
+def _definition(file: Path) -> AgentDefinition | None:
+    """What a file says, whatever tools and models there are; None when it is wrong: that is said elsewhere."""
     from actors.agents.definition.compile import compile_agent
     from actors.agents.definition.document import read_agent
     from actors.workflows.definition import DefinitionInvalid
 
     try:
-        definition = compile_agent(read_agent(file.read_text("utf-8-sig"), str(file)), None).definition
+        return compile_agent(read_agent(file.read_text("utf-8-sig"), str(file)), None).definition
     except (DefinitionInvalid, UnicodeDecodeError):
-        return {}  # said when it is published
+        return None
+
+
+def _folder(definition: AgentDefinition, file: Path) -> Path | None:
+    """The folder an agent works in, relative to the workspace: where its file is, or above `agents/`.
+
+    Raises BadDefinition.
+    """
     if not definition.files:
-        return {}
+        return None
     if len(definition.files) > 1:
         raise BadDefinition("`files` names more than one folder", hint="name one that holds them all")
     base = file.parent.parent if file.parent.name == "agents" else file.parent
     root = (base / definition.files[0]).resolve()
     if not root.is_dir():
         raise BadDefinition(f"`files` names {root}, which is no folder", hint="make it, or name another")
-    return {definition.name: root}
+    return root
 
 
-def _by_agent(roots: Mapping[str, Path], data: Path | None) -> list[Tool]:
-    """One set of tools; each call goes to the folder of the agent it is made for."""
-    sets: dict[Path, dict[str, Tool]] = {}
-    for root in dict.fromkeys(roots.values()):
-        private = data / "files" / sha256(str(root).encode()).hexdigest()[:16] if data is not None else None
-        sets[root] = {tool.name: tool for tool in files_tools(root, private=private)}
+def _names(definition: AgentDefinition, tool: str) -> bool:
+    return any(fnmatchcase(tool, name) for name in definition.tools)
+
+
+def _private(root: Path, data: Path | None) -> Path | None:
+    return None if data is None else data / "files" / sha256(str(root).encode()).hexdigest()[:16]
+
+
+async def _shell(roots: Mapping[str, Path]) -> list[Tool]:
+    """`shell.run`, if this machine can confine what it runs."""
+    sandbox = Sandbox()
+    report = await sandbox.prepare()
+    if not sandbox.level:
+        log.error("there is no %s: no sandbox on this machine stops what it must (%s)", SHELL, report)
+        return []
+    log.info("%s runs in the sandbox %s", SHELL, sandbox.level)
+    return _each(roots, lambda root: shell_tools(root, sandbox))
+
+
+def _each(roots: Mapping[str, Path], make: Callable[[Path], Sequence[Tool]]) -> list[Tool]:
+    """One set of tools for all agents: each call goes to the folder of the agent it is made for."""
+    sets = {root: {tool.name: tool for tool in make(root)} for root in dict.fromkeys(roots.values())}
     if not sets:
         return []
-    folders = {agent: sets[root] for agent, root in roots.items()}
-    only = next(iter(sets.values())) if len(sets) == 1 else None
-    return [_routed(tool, folders, only) for tool in next(iter(sets.values())).values()]
+    first = next(iter(sets.values()))
+    only = first if len(sets) == 1 else None
+    return [_routed(tool, {agent: sets[root] for agent, root in roots.items()}, only) for tool in first.values()]
 
 
 def _routed(tool: Tool, folders: Mapping[str, Mapping[str, Tool]], only: Mapping[str, Tool] | None) -> Tool:
@@ -83,7 +153,13 @@ def _routed(tool: Tool, folders: Mapping[str, Mapping[str, Tool]], only: Mapping
         known = pick(call).reconcile
         return None if known is None else await known(input, call)
 
+    async def preview(input: Any, call: ToolCallInfo) -> Any:
+        known = pick(call).preview
+        shown = None if known is None else known(input)
+        return await shown if isawaitable(shown) else shown
+
     routed = copy(tool)
     routed.run = run
     routed.reconcile = reconcile if tool.reconcile is not None else None
+    routed.preview = preview if tool.preview is not None else None
     return routed

@@ -65,11 +65,14 @@ class Definitions:
         """`compile`, beside the loop."""
         return await asyncio.to_thread(self.compile, text, file)
 
-    async def publish(self, files: Sequence[Path], tenant: str, ask: Callable[[Message], Awaitable[Answer]]) -> None:
-        """Publish the definitions of a workspace whose hash is not that of the newest version.
+    async def publish(
+        self, files: Sequence[Path], tenant: str, ask: Callable[[Message], Awaitable[Answer]]
+    ) -> list[str]:
+        """Publish the definitions of a workspace whose hash is not that of the newest version; the names of all.
 
         What is wrong with one is logged and kept in `broken`; the others are published all the same.
         """
+        names: list[str] = []
         for file in files:
             try:
                 text = await asyncio.to_thread(file.read_text, "utf-8")
@@ -81,8 +84,11 @@ class Definitions:
             said = msgspec.json.decode(answer.data or b"{}")
             if answer.outcome == "refused":
                 self._failed(file, ThespisError(str(said.get("reason") or "refused")))
-            elif said.get("published"):
+                continue
+            names.append(compiled.plan.name)
+            if said.get("published"):
                 log.info("published %s as workflow %s, version %s", file, said["name"], said["version"])
+        return names
 
     def _failed(self, file: Path, error: Exception) -> None:
         from actors.workflows.definition import DefinitionInvalid

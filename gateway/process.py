@@ -41,7 +41,7 @@ from events.errors import BadDefinition, ThespisError
 from events.ids import random_id
 from events.store import Append, Appended, Effect, Status, Verdict
 from gateway import workspace
-from gateway.agent_host import host_agents
+from gateway.agent_host import HostAgents, host_agents
 from gateway.built_in import built_in
 from gateway.definitions import Definitions
 from gateway.http.door import Check, Door
@@ -255,11 +255,8 @@ async def running(options: Options) -> AsyncGenerator[Server]:
         await _start(stack, asks.start, asks.stop)
         await _start(stack, ingress.start, ingress.stop)
         await _start(stack, spool.start, spool.stop)
-        for publishing in (
-            definitions.publish(options.plugin.workflows, options.settings.tenant, client.ask),
-            agents.publish(options.settings.tenant, client.ask),
-        ):
-            stack.push_async_callback(_ended, asyncio.create_task(publishing, name="publishing"))
+        publishing = _publish(definitions, agents, options, client)
+        stack.push_async_callback(_ended, asyncio.create_task(publishing, name="publishing"))
         yield server
 
 
@@ -310,6 +307,13 @@ async def _start(
 ) -> None:
     stack.push_async_callback(stop)
     await start()
+
+
+async def _publish(definitions: Definitions, agents: HostAgents, options: Options, client: Client) -> None:
+    """What lies in the workspaces: workflows first, because agents may have them as tools."""
+    tenant = options.settings.tenant
+    names = await definitions.publish(options.plugin.workflows, tenant, client.ask)
+    await agents.publish(tenant, client, names)
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

@@ -21,10 +21,11 @@ from events.ids import random_id
 from gateway import workspace
 from infra.nats.blobs import BusBlobs
 from infra.nats.bus import NatsBus
+from infra.nats.client import Client
 from infra.nats.connection import Connection, connect
 from infra.postgres.blobs import PostgresBlobs
 from infra.postgres.connection import Links
-from infra.tasks.builtin import BUILTIN
+from infra.tasks.builtin import Asking, built_in
 from infra.tasks.local import Executor, Slots
 from infra.tasks.showing import shown
 from infra.tasks.worker import Worker
@@ -56,8 +57,9 @@ async def working(options: Options) -> AsyncGenerator[Worker]:
         connection = await connect(options.nats_url, name=f"thespis-worker {name}")
         stack.push_async_callback(connection.close)
         slots = Slots(here=options.concurrency, threads=options.concurrency, processes=options.concurrency)
+        asking = Asking(Client(NatsBus(connection)))
         executor = Executor(
-            Catalogue([*BUILTIN, *options.tasks]), _blobs(options, connection, stack), slots=slots,
+            Catalogue([*built_in(asking), *options.tasks]), _blobs(options, connection, stack), slots=slots,
             worker=name, show=shown(NatsBus(connection)),
         )  # fmt: skip
         stack.push_async_callback(executor.stop)

@@ -110,6 +110,7 @@ class _Check:
                 what = "no tool fits" if _is_pattern(name) else "there is no tool"
                 self.problem(f"/tools/{n}", f"{what} {name!r}", nearest(name, known))
             found |= {tool: known[tool] for tool in matching}
+        found |= {tool: known[tool] for name in model.agents if (tool := f"agent.{name}") in known}
         if len(found) > TOOLS:
             self.problem("/tools", f"{len(found)} tools, {TOOLS} are allowed")
         return [found[name] for name in sorted(found)]
