@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.demo.host import HostProcess
-from tests.agent_door.world import Site, door, host
+from tests.agent_door.world import Place, Site, door, host
 from tests.servers import Postgres, run
 
 
@@ -18,20 +17,20 @@ async def _ready(url: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def served(postgres_shared: Postgres, workplace: Path) -> Iterator[HostProcess]:
+def served(postgres_shared: Postgres, workplace: Path) -> Iterator[Place]:
     with host(postgres_shared, workplace) as process:
         run(_ready(process.url))
         yield process
 
 
 @pytest.fixture
-async def site(served: HostProcess) -> AsyncIterator[Site]:
+async def site(served: Place) -> AsyncIterator[Site]:
     async with door(served.url) as found:
         yield found
 
 
 @pytest.fixture
-def mortal(postgres_shared: Postgres, workplace: Path) -> Iterator[HostProcess]:
+def mortal(postgres_shared: Postgres, workplace: Path) -> Iterator[Place]:
     """A host of one's own, to be killed and started again."""
     with host(postgres_shared, workplace) as process:
         yield process

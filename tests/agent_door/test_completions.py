@@ -9,8 +9,7 @@ import aiohttp
 import pytest
 from pydantic import BaseModel, ConfigDict
 
-from gateway.demo.host import HostProcess
-from tests.agent_door.world import Site, door
+from tests.agent_door.world import Place, Site, door
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -236,7 +235,7 @@ async def test_what_a_tool_interrupts_is_told_in_one_text(site: Site) -> None:
     assert text.startswith("I note it.\n\nthe tool said:")
 
 
-async def test_a_token_is_asked_for_in_their_words(served: HostProcess) -> None:
+async def test_a_token_is_asked_for_in_their_words(served: Place) -> None:
     async with aiohttp.ClientSession() as session, session.post(
         served.url + URL, json={"model": "ada"}, headers={"Authorization": "Bearer nonsense"}
     ) as response:  # fmt: skip

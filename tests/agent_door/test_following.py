@@ -11,8 +11,7 @@ import aiohttp
 import msgspec
 import pytest
 
-from gateway.demo.host import HostProcess
-from tests.agent_door.world import Site, door
+from tests.agent_door.world import Place, Site, door
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -178,7 +177,7 @@ async def test_a_socket_is_not_opened_by_the_page_of_another_site(site: Site) ->
     assert (status, body["code"]) == (400, "invalid-data")
 
 
-async def test_a_host_killed_in_the_middle_of_an_answer_leaves_no_gap_and_no_double(mortal: HostProcess) -> None:
+async def test_a_host_killed_in_the_middle_of_an_answer_leaves_no_gap_and_no_double(mortal: Place) -> None:
     async with door(mortal.url) as site:
         await site.ready()
         conversation = await site.begin()
@@ -207,7 +206,7 @@ async def test_a_host_killed_in_the_middle_of_an_answer_leaves_no_gap_and_no_dou
         assert [(turn["status"], turn["model_calls"]) for turn in found["turns"]] == [("replied", 2)]
 
 
-async def test_a_socket_goes_on_where_it_was_after_the_host_was_killed(mortal: HostProcess) -> None:
+async def test_a_socket_goes_on_where_it_was_after_the_host_was_killed(mortal: Place) -> None:
     async with door(mortal.url) as site:
         await site.ready()
         conversation = await site.begin()

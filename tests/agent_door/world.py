@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from shutil import rmtree
 from tempfile import mkdtemp
 from typing import Any
 
@@ -13,20 +14,47 @@ import aiohttp
 import msgspec
 
 from gateway.demo.host import HostProcess
-from tests.servers import Postgres
+from gateway.direct import open_tokens
+from gateway.tokens import create_token
+from tests.servers import Nats, Postgres, run
 from tests.workflows.world import Door
-from tests.workflows.world import host as plain_host
 
 PLACE = Path(__file__).parent / "place"
 
 
+class Place(HostProcess):
+    """A host that serves, and the database of its tokens."""
+
+    database: str = ""
+
+    async def token(self, name: str, *scopes: str, tenant: str = "default") -> str:
+        """A new token."""
+        async with open_tokens(self.database) as tokens:
+            text, _ = await create_token(tokens, name, scopes, tenant=tenant)
+            return text
+
+
 @contextmanager
-def host(postgres: Postgres, workplace: Path, **settings: str) -> Generator[HostProcess]:
-    """A host that serves; what its tool notes is in `notes`."""
-    notes = Path(mkdtemp(dir=workplace)) / "notes.txt"
-    notes.touch()
-    with plain_host(postgres, workplace, PLACE, THESPIS_TEST_NOTES=str(notes), **settings) as process:
+def host(postgres: Postgres, workplace: Path) -> Generator[Place]:
+    """A host of its own; what its tool notes is in `notes.txt`."""
+    directory = Path(mkdtemp(prefix="ad-", dir=workplace))
+    server = Nats(directory / "server")
+    url = run(postgres.create())
+    run(server.start())
+    settings = {"THESPIS_TEST_NOTES": str(directory / "notes.txt")}
+    process = Place(
+        directory / "host", database_url=url, nats_url=server.host_url, relay_url=server.url, workspace=PLACE,
+        settings=settings,
+    )  # fmt: skip
+    process.database = url
+    try:
+        run(process.__aenter__())
         yield process
+    finally:
+        run(process.stop())
+        run(server.stop())
+        run(postgres.drop(url))
+        rmtree(directory, ignore_errors=True)
 
 
 class Site(Door):
