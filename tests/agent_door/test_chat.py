@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gateway.cli.chat.screen import AGAIN, MARK
 from tests.agent_door.terminal import Typed, on_terminal, once, piped
 from tests.agent_door.world import Place, Site, door
 
@@ -128,6 +129,7 @@ async def test_the_host_is_killed_in_the_middle_of_an_answer_and_the_talk_goes_o
             await mortal.ready()
             await asyncio.to_thread(typed.until, "it is back")
             await asyncio.to_thread(typed.until, "w198 w199")
+            assert (MARK if terminal else AGAIN) in typed.text
             if terminal:
                 await asyncio.to_thread(typed.until, ">")
             await asyncio.to_thread(typed.type, "and now\n" if not terminal else "and now\r")

@@ -35,11 +35,13 @@ class Screen:
         self._quiet = quiet
         self.living = self._out.isatty()
         self._color = self.living and not os.environ.get("NO_COLOR")
-        self._text = ""
-        """Of the step under way, as it stands on the screen."""
         self._mark: tuple[int, int] | None = None
-        self._indent = 0
-        """Columns that stand before the text."""
+        self._text = ""
+        """Of the step under way, as it counts."""
+        self._block = ""
+        """Everything that was written since the step began, as it stands on the screen."""
+        self._notes: list[str] = []
+        """What of it is no answer."""
 
     def say(self, text: str, **style: Any) -> None:
         """A line of its own."""
@@ -48,11 +50,21 @@ class Screen:
 
     def note(self, text: str) -> None:
         """A line about what goes on, in brackets."""
-        self.say(f"[{printable(text)}]", dim=True)
+        self._remark(f"[{printable(text)}]", dim=True)
 
     def warn(self, text: str) -> None:
         """A line about what went wrong."""
-        self.say(f"[{printable(text)}]", fg="yellow")
+        self._remark(f"[{printable(text)}]", fg="yellow")
+
+    def _remark(self, line: str, **style: Any) -> None:
+        if self._mark is None:
+            self.say(line, **style)
+            return
+        begin = "" if self._block.endswith("\n") or not self._block else "\n"
+        styled = self._styled(line, **style)
+        self._notes.append(styled)
+        self._block += f"{begin}{line}\n"
+        self._write(f"{begin}{styled}\n")
 
     def spoken(self, who: str, text: str) -> None:
         """What somebody said before."""
@@ -84,9 +96,9 @@ class Screen:
 
     def settle(self) -> None:
         """What is shown stays; a new line begins."""
-        if self._text and not self._text.endswith("\n"):
+        if self._block and not self._block.endswith("\n"):
             self._write("\n")
-        self._text, self._mark, self._indent = "", None, 0
+        self._text, self._block, self._notes, self._mark = "", "", [], None
 
     def cited(self, citations: Sequence[Mapping[str, Any]]) -> None:
         """Where an answer comes from."""
@@ -98,29 +110,29 @@ class Screen:
 
     def _append(self, text: str) -> None:
         self._text += text
+        self._block += text
         self._write(text)
 
     def _replace(self, text: str) -> None:
         """Take away what is shown of this step, or say that it does not count, and show the other text."""
         rows = self._rows()
         if self.living and rows < shutil.get_terminal_size().lines:
-            up = f"\x1b[{rows - 1}A" if rows > 1 else ""
-            self._write(f"\r{up}\x1b[J")
-            self._indent = len(MARK) if text else 0
-            self._write(self._styled(MARK, fg="yellow") if text else "")
+            notes = "".join(f"{note}\n" for note in self._notes)
+            self._write(f"\r\x1b[{rows - 1}A\x1b[J{notes}" if rows > 1 else f"\r\x1b[J{notes}")
+            self._write(self._styled(MARK, fg="yellow"))
+            self._block = "".join(f"{click.unstyle(note)}\n" for note in self._notes) + MARK
         else:
-            self._indent = 0
-            self._write(f"{'' if self._text.endswith(chr(10)) else chr(10)}{AGAIN}\n")
-        self._text = text
-        self._write(text)
+            self._write(f"{'' if self._block.endswith(chr(10)) else chr(10)}{AGAIN}\n")
+            self._block = ""
+        self._text = ""
+        self._append(text)
 
     def _rows(self) -> int:
-        """Rows that the text takes."""
+        """Rows that it takes."""
         from rich.cells import cell_len
 
         width = max(shutil.get_terminal_size().columns, 1)
-        first, *rest = map(cell_len, self._text.split("\n"))
-        return sum(max(1, -(-cells // width)) for cells in (first + self._indent, *rest))
+        return sum(max(1, -(-cell_len(line) // width)) for line in self._block.split("\n"))
 
     def _styled(self, text: str, **style: Any) -> str:
         return click.style(text, **style) if self._color else text
