@@ -171,6 +171,8 @@ class CallJudged(msgspec.Struct, frozen=True, omit_defaults=True):
     """The level of the sandbox that the policy and the tool need."""
     guards: list[Any] = []
     """Those that will look at the result."""
+    self_approval: bool = False
+    """A person who asked the agent may agree to what the agent wants to do."""
 
 
 class CallApprovalAsked(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -71,7 +71,8 @@ class Agents:
         from actors.agents.definition.compile import Known
 
         specs = {name: spec_of(tool) for name, tool in self.tools.items()}
-        return Known(specs, self.providers, SPELLED, self.guards, rates=self.rates)
+        roles = {name: tool.definition.roles for name, tool in self.tools.items()}
+        return Known(specs, self.providers, SPELLED, self.guards, roles=roles, rates=self.rates)
 
     def compile(self, text: str, file: str) -> CompiledAgent:
         """A definition, checked and resolved. Raises DefinitionInvalid with all that is wrong."""

@@ -67,14 +67,19 @@ def judge(published: Published, facts: Facts) -> CallJudged:
     rule = max(found, key=_strictness)
     why = rule.why or f"rule {rule.id}"
     if rule.decision == "ask":
-        return judged("ask", rule.id, why, approvers=rule.approvers, quorum=rule.quorum, expires=rule.expires)
+        # Who has a tool called without an agent is the one who wants it, and cannot also be the one who agrees.
+        alone = rule.self_approval and bool(facts.agent)
+        return judged(
+            "ask", rule.id, why, approvers=rule.approvers, quorum=rule.quorum, expires=rule.expires, self_approval=alone
+        )  # fmt: skip
     return judged(rule.decision, rule.id, why)
 
 
-def _strictness(rule: Rule) -> tuple[int, int, float, float]:
-    """Of several that ask: the most people, then those who are named (the fewer the stricter), then the least time."""
+def _strictness(rule: Rule) -> tuple[int, int, bool, float, float]:
+    """Of several that ask: the most people, then others than who asked, then those who are named (the fewer the
+    stricter), then the least time."""
     named = 1 / len(rule.approvers) if rule.approvers else 0.0
-    return DECISIONS.index(rule.decision), rule.quorum, named, -(rule.expires or 1e12)
+    return DECISIONS.index(rule.decision), rule.quorum, not rule.self_approval, named, -(rule.expires or 1e12)
 
 
 def explain(policy: Policy, facts: Facts) -> list[Explained]:

@@ -119,6 +119,8 @@ class RuleModel(Model):
     """How many have to agree."""
     expires: Duration = 3600.0
     """How long people have for it."""
+    self_approval: bool = False
+    """Whether a person who asked an agent may agree to what the agent wants to do for it."""
 
 
 class GrantModel(Model):
@@ -216,7 +218,7 @@ def _beyond_form(document: Document, model: PolicyModel) -> list[Problem]:
         if rule.decision != "ask":
             problems += [
                 document.problem(f"{at}/{name}", f"{name} means nothing in a rule that does not ask", key=True)
-                for name in ("approvers", "quorum", "expires")
+                for name in ("approvers", "quorum", "expires", "self_approval")
                 if name in rule.model_fields_set
             ]
         elif rule.approvers and len(set(rule.approvers)) < rule.quorum:
@@ -247,4 +249,6 @@ def _rule(model: RuleModel) -> Rule:
         written.tenants, written.requesters, list(written.trusted), list(written.untrusted), written.carries,
         written.arguments, window,
     )  # fmt: skip
-    return Rule(model.id, model.decision, when, model.why, model.approvers, model.quorum, model.expires)
+    return Rule(
+        model.id, model.decision, when, model.why, model.approvers, model.quorum, model.expires, model.self_approval
+    )  # fmt: skip

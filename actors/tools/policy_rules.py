@@ -50,7 +50,8 @@ class When(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Rule(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One rule. `approvers` (empty: anybody but those who ask), `quorum`, `expires` (seconds) are of those that ask."""
+    """One rule. `approvers` (empty: anybody but those who ask), `quorum`, `expires` (seconds) and `self_approval` (a
+    person who asked an agent may agree to what the agent wants to do) are of those that ask."""
 
     id: str
     decision: str
@@ -59,6 +60,7 @@ class Rule(msgspec.Struct, frozen=True, omit_defaults=True):
     approvers: list[str] = []
     quorum: int = 1
     expires: float | None = 3600.0
+    self_approval: bool = False
 
 
 class Grant(msgspec.Struct, frozen=True, omit_defaults=True):

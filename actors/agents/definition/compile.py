@@ -48,6 +48,8 @@ class Known(msgspec.Struct, frozen=True):
     spelled: Collection[str] = ()
     guards: Collection[str] | None = None
     agents: Collection[str] | None = None
+    roles: Mapping[str, Mapping[str, str]] = {}
+    """What the arguments of tools decide, by tool."""
     rates: Callable[[str], tuple[str, str] | None] | None = None
 
 
@@ -219,7 +221,8 @@ def _definition(check: _Check, model: AgentModel) -> AgentDefinition:
         top_p=model.top_p,
         max_tokens=model.max_tokens,
         tools=list(dict.fromkeys(model.tools)),
-        tool_specs=check.tools(model),
+        tool_specs=(specs := check.tools(model)),
+        tool_roles={s.name: dict(roles) for s in specs if (roles := check.known.roles.get(s.name))},
         guards=check.guards(model),
         limits=_limits(model),
         output_schema=_output(model),

@@ -157,13 +157,24 @@ def approve(move: Move) -> bool:
     who = move.request.agent.removeprefix("agent/") or move.request.requesters[0]
     wanted = RequestApproval(
         "call", what, move.me, f"{who}: {move.request.tool}", judged.approvers, judged.quorum,
-        judged.expires if judged.decision == "ask" else HELD, move.request.requesters,
+        judged.expires if judged.decision == "ask" else HELD, _excluded(move),
     )  # fmt: skip
     move.emit(CallApprovalAsked(approval, digest, move.now))
     move.out(Ask(approval, wanted, "approval"))
     if move.request.asker:
         move.out(Tell(move.request.asker, CallWaits(move.request.ref, move.me, approval, digest)))
     return False
+
+
+def _excluded(move: Move) -> list[str]:
+    """Who may not agree: everybody in the chain of who asks, or of those the actors alone."""
+    chain = move.request.requesters
+    return [one for one in chain if "/" in one] if _self_approval(move) else chain
+
+
+def _self_approval(move: Move) -> bool:
+    """What a guard holds is for somebody else to look at."""
+    return move.judged.self_approval and not move.state.held
 
 
 def agreement(move: Move) -> dict[str, Any]:
@@ -184,6 +195,7 @@ def agreement(move: Move) -> dict[str, Any]:
         "why": judged.why,
         "agent": move.request.agent,
         "requesters": move.request.requesters,
+        **({"self_approval": True} if _self_approval(move) else {}),
         **preview,
     }
 
