@@ -34,3 +34,10 @@ def mortal(postgres_shared: Postgres, workplace: Path) -> Iterator[Place]:
     """A host of one's own, to be killed and started again."""
     with host(postgres_shared, workplace) as process:
         yield process
+
+
+@pytest.fixture
+def short_of_patience(postgres_shared: Postgres, workplace: Path) -> Iterator[Place]:
+    """A host that waits for no client."""
+    with host(postgres_shared, workplace, THESPIS_SLOW_CLIENT="0.3") as process:
+        yield process

@@ -35,13 +35,13 @@ class Place(HostProcess):
 
 
 @contextmanager
-def host(postgres: Postgres, workplace: Path) -> Generator[Place]:
+def host(postgres: Postgres, workplace: Path, **more: str) -> Generator[Place]:
     """A host of its own; what its tool notes is in `notes.txt`."""
     directory = Path(mkdtemp(prefix="ad-", dir=workplace))
     server = Nats(directory / "server")
     url = run(postgres.create())
     run(server.start())
-    settings = {"THESPIS_TEST_NOTES": str(directory / "notes.txt")}
+    settings = {"THESPIS_TEST_NOTES": str(directory / "notes.txt"), **more}
     process = Place(
         directory / "host", database_url=url, nats_url=server.host_url, relay_url=server.url, workspace=PLACE,
         settings=settings,
@@ -80,6 +80,15 @@ class Site(Door):
         """Say something and wait for the answer."""
         body = {"text": text, "wait": 30, **more}
         return await self.post(f"/v1/conversations/{conversation}/messages", body, status=status)
+
+    async def until_metric(self, name: str, least: float) -> None:
+        """Wait until a metric has reached this."""
+        async with asyncio.timeout(30):
+            while True:
+                _, _, body = await self.call("GET", "/metrics")
+                found = [line.split()[-1] for line in body.decode().splitlines() if line.startswith(f"{name} ")]
+                if found and float(found[0]) >= least:
+                    return
 
     @asynccontextmanager
     async def stream(self, conversation: str, after: int | None = 0, last: int | None = None) -> AsyncGenerator[Frames]:

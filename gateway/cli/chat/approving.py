@@ -62,9 +62,7 @@ def _show(screen: Screen, asked: Mapping[str, Any], wanted: Mapping[str, Any]) -
     for name, value in _arguments(wanted).items():
         text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
         _block(screen, name, text)
-    preview = _members(asked["what"]).get("preview")
-    if preview:
-        _diff(screen, preview if isinstance(preview, str) else msgspec.json.encode(preview).decode())
+    _preview(screen, _members(asked["what"]).get("preview"))
     screen.say(f"  digest: {asked['digest'][:16]}…", dim=True)
 
 
@@ -86,8 +84,19 @@ def _block(screen: Screen, name: str, text: str) -> None:
         screen.say(f"    {line}")
 
 
+def _preview(screen: Screen, preview: Any) -> None:
+    """What the tool says it would do: a difference in colours, anything else by its name."""
+    if isinstance(preview, str) and preview:
+        _block(screen, "it would do", preview)
+    for name, value in _members(preview).items():
+        if name == "diff" and isinstance(value, str):
+            _diff(screen, value)
+        elif value not in (None, "", [], {}):
+            _block(screen, name, value if isinstance(value, str) else msgspec.json.encode(value).decode())
+
+
 def _diff(screen: Screen, text: str) -> None:
     screen.say("  it would change:")
-    for line in shown(text).split("\n"):
+    for line in shown(text).rstrip("\n").split("\n"):
         color = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1])
         screen.say(f"    {line}", **({"fg": color} if color else {}))
