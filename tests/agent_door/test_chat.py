@@ -209,6 +209,31 @@ async def test_whoever_asked_is_told_that_somebody_else_has_to_agree(served: Pla
             await asyncio.to_thread(typed.until, "the tool said: noted tea")
 
 
+async def test_whoever_asked_agrees_where_the_policy_lets_them(served: Place) -> None:
+    def talk() -> str:
+        with on_terminal(served.url, "chat", "scribe") as typed:
+            typed.until(">")
+            for answer, said in (("y", "the tool said: noted salt"), ("n", "denied by local")):
+                typed.type("note salt\r")
+                typed.until("asks for agreement")
+                typed.until("+salt")
+                typed.until("agree?")
+                typed.type(f"{answer}\r")
+                typed.until(said)
+                typed.until(">")
+            typed.type("\x04")
+            return typed.end()
+
+    shown = await asyncio.to_thread(talk)
+    for part in (
+        "risk: write-reversible, irreversible",
+        "because: it stays on the desk",
+        "text: salt",
+        "it would change:",
+    ):
+        assert part in shown
+
+
 async def test_a_pipe_that_ends_at_a_question_leaves_it_waiting(served: Place) -> None:
     arguments = ("chat", "ada", "--once", "note rice", "-o", "json", "--key", "rice")
     found = json.loads(await asyncio.to_thread(once, served.url, *arguments, status=1))

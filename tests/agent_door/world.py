@@ -62,7 +62,7 @@ class Site(Door):
 
     async def ready(self) -> None:
         """Wait until the agents of the workspace take turns."""
-        for name in ("ada", "echo"):
+        for name in ("ada", "echo", "scribe"):
             await self.until(f"/v1/agents/{name}", holds=lambda found: found["state"] in ("ready", "busy"))
 
     async def publish_agent(self, text: str, status: int = 200, **how: Any) -> Any:
