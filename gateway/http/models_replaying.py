@@ -1,4 +1,4 @@
-"""What goes in and out when a conversation is gone through again, as pydantic models."""
+"""What goes in and out when a conversation is gone through again or explained, as pydantic models."""
 
 from __future__ import annotations
 
@@ -124,3 +124,52 @@ class WhatIfOut(BaseModel):
     cost_before: str | None
     cost_after: str | None
     stopped: StoppedOut | None
+
+
+# -- how prompts came to be
+
+
+class ExplainQuery(Query):
+    """Which prompts."""
+
+    step: Version | None = Field(None, description="only that of this step  [default: of all]")
+
+
+class SectionOut(BaseModel):
+    """A part of a prompt: the events it came from, its tokens, what was left out and why, and what it says."""
+
+    name: str
+    tokens: int
+    events: list[str] = Field(default_factory=list)
+    budget: int = 0
+    cut: int = Field(0, description="tokens that were left out")
+    why: str = ""
+    label: str = "trusted/public"
+    text: str
+    messages: list[dict[str, Any]]
+
+
+class PromptOut(BaseModel):
+    """A prompt as it was put together."""
+
+    turn: int
+    step: int
+    version: int = Field(description="of the conversation, where it was recorded")
+    template: str
+    tokens: int
+    label: str
+    digest: str
+    now: str = Field(description="the digest of what today's code puts together")
+    same: bool
+    problem: str = ""
+    sections: list[SectionOut]
+    variables: dict[str, Any]
+    positions: dict[str, int] = Field(description="in the log, of events that sections name")
+
+
+class ExplainOut(BaseModel):
+    """The prompts of a turn."""
+
+    conversation: str
+    turn: int
+    prompts: list[PromptOut]

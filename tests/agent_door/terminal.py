@@ -91,6 +91,14 @@ class Typed:
         """Ctrl-C."""
         self.process.send_signal(signal.SIGINT)
 
+    def type_until_gone(self, keys: str) -> None:
+        """Type this again and again: what is typed between two prompts is lost."""
+        end = time.monotonic() + PATIENCE
+        while self.process.poll() is None:
+            assert time.monotonic() < end, self.text
+            self.type(keys)
+            self._read()
+
     def press_until_gone(self) -> None:
         """Ctrl-C, again and again."""
         end = time.monotonic() + PATIENCE

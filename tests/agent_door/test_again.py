@@ -18,7 +18,7 @@ async def noted(site: Site) -> str:
     await site.post(f"/v1/conversations/{conversation}/messages", {"text": "note milk"}, status=202)
     path = f"/v1/conversations/{conversation}"
     held = await site.until(path, holds=lambda c: [t for turn in c["turns"] for t in turn["tools"] if t["approval"]])
-    await site.post(f"/v1/approvals/{held['turns'][1]['tools'][0]['approval']}/deny")
+    await site.deny(held["turns"][1]["tools"][0]["approval"])
     await site.until(path, holds=lambda c: not c["turn"] and len(c["turns"]) == 2)
     return path
 

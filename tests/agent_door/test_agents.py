@@ -163,8 +163,8 @@ async def test_what_an_agent_wants_waits_for_somebody_else_than_who_asked(site: 
     call = await site.get(f"/v1/calls/{tool['call']}")
     assert (call["status"], call["approval"], call["digest"]) == ("waiting", tool["approval"], tool["digest"])
     assert (call["requesters"], call["why"]) == (["user:local", "agent/ada"], "it is written down")
-    asked = await site.get(f"/v1/approvals/{tool['approval']}")
+    asked = await site.until(f"/v1/approvals/{tool['approval']}", holds=lambda found: found["status"] == "waiting")
     assert asked["what"]["arguments"] == {"text": "bread"}
-    await site.post(f"/v1/approvals/{tool['approval']}/deny", {"note": "no"})
+    await site.deny(tool["approval"])
     ended = await site.until(path, holds=lambda c: c["turns"][0]["status"] == "replied")
     assert ended["turns"][0]["tools"][0]["status"] == "denied"

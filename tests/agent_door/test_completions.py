@@ -231,7 +231,7 @@ async def test_what_a_tool_interrupts_is_told_in_one_text(site: Site) -> None:
                 holds=lambda c: [t["approval"] for t in c["turns"][0]["tools"] if t["approval"]],
             )
             approval = held["turns"][0]["tools"][0]["approval"]
-            await site.post(f"/v1/approvals/{approval}/deny")
+            await site.deny(approval)
     assert text.startswith("I note it.\n\nthe tool said:")
 
 

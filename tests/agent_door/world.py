@@ -81,6 +81,11 @@ class Site(Door):
         body = {"text": text, "wait": 30, **more}
         return await self.post(f"/v1/conversations/{conversation}/messages", body, status=status)
 
+    async def deny(self, approval: str) -> None:
+        """Say no, once the question is there."""
+        await self.until(f"/v1/approvals/{approval}", holds=lambda found: found["status"] == "waiting")
+        await self.post(f"/v1/approvals/{approval}/deny", {"note": "no"})
+
     async def until_metric(self, name: str, least: float) -> None:
         """Wait until a metric has reached this."""
         async with asyncio.timeout(30):

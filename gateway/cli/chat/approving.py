@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, Final, cast
 
 import msgspec
 
-from events.errors import Refused, ThespisError
+from events.errors import NotFound, Refused, ThespisError
 from events.ids import random_id
 from gateway.cli.chat.reading import Reader
 from gateway.cli.chat.screen import Screen, shown
@@ -15,6 +16,9 @@ from gateway.cli.http import Api, path
 from gateway.cli.retrying import retrying
 
 QUESTION: Final = "agree? [y/n] "
+
+PATIENCE: Final = 10.0
+"""Seconds that a question may be on its way."""
 
 _WORDS: Final = {"y": True, "yes": True, "n": False, "no": False}
 
@@ -25,7 +29,7 @@ async def decide(api: Api, screen: Screen, reader: Reader, call: str, approval: 
     Raises Interrupted.
     """
     approval = approval.removeprefix("approval/")
-    asked = await retrying(lambda: api.get(path("approvals", approval)), reached=True)
+    asked = await _asked(api, approval)
     wanted = await retrying(lambda: api.get(path("calls", call.removeprefix("call/"))), reached=True)
     _show(screen, asked, wanted)
     while True:
@@ -43,6 +47,19 @@ async def decide(api: Api, screen: Screen, reader: Reader, call: str, approval: 
     except ThespisError as error:
         screen.warn(error.message)
     return None
+
+
+async def _asked(api: Api, approval: str) -> dict[str, Any]:
+    """What is asked: the question may still be on its way from whoever waits for the answer. Raises NotFound."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + PATIENCE
+    while True:
+        try:
+            return await retrying(lambda: api.get(path("approvals", approval)), reached=True)
+        except NotFound:
+            if loop.time() > end:
+                raise
+        await asyncio.sleep(0.05)
 
 
 async def _say(api: Api, approval: str, digest: str, yes: bool) -> bool:
