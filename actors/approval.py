@@ -323,5 +323,6 @@ approval = Kind(
     decide=decide,
     evolve=evolve,
     messages=[RequestApproval, Approve, Deny, Withdraw, Reserve, Consume, Release, Expire],
+    inner=[Expire],
     events=APPROVAL_EVENTS,
 )

@@ -165,5 +165,6 @@ def query(state: Budget, _question: DescribeBudget) -> Any:
 
 budget = Kind(
     "budget", state=Budget, decide=decide, evolve=evolve, query=query, questions=[DescribeBudget],
-    messages=[SetBudget, ReserveBudget, SettleBudget], events=BUDGET_EVENTS, snapshot_every=1000,
+    messages=[SetBudget, ReserveBudget, SettleBudget], inner=[ReserveBudget, SettleBudget],
+    events=BUDGET_EVENTS, snapshot_every=1000,
 )  # fmt: skip

@@ -282,5 +282,6 @@ def query(state: Agenda, question: NextTimes) -> Any:
 
 schedule = Kind(
     "schedule", state=Agenda, decide=decide, evolve=evolve, query=query, questions=[NextTimes],
-    messages=[SetSchedule, PauseSchedule, ResumeSchedule, FireSchedule, ScheduleDue, RunEnded], events=SCHEDULE_EVENTS,
+    messages=[SetSchedule, PauseSchedule, ResumeSchedule, FireSchedule, ScheduleDue, RunEnded],
+    inner=[ScheduleDue, RunEnded], events=SCHEDULE_EVENTS,
 )  # fmt: skip

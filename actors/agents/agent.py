@@ -212,6 +212,7 @@ def query(state: Agent, question: DescribeAgent) -> Any:
 
 agent = Kind(
     "agent", state=Agent, decide=decide, evolve=evolve, query=query, questions=[DescribeAgent],
+    inner=[AdmitTurn, TurnOver, TurnIsStuck],
     messages=[PublishAgent, AdmitTurn, TurnOver, TurnIsStuck, MoveAgent, Outcome, TellRefused],
     events=AGENT_EVENTS, snapshot_every=1000,
 )  # fmt: skip

@@ -99,5 +99,6 @@ def query(state: Inquiry, _question: DescribeInquiry) -> Any:
 
 inquiry = Kind(
     "inquiry", state=Inquiry, decide=decide, evolve=evolve, query=query, questions=[DescribeInquiry],
+    inner=[ConversationReplied],
     messages=[Inquire, StopInquiry, ConversationReplied, TellRefused], events=INQUIRY_EVENTS,
 )  # fmt: skip

@@ -52,7 +52,8 @@ class Kind:
     that names the address, or addresses, to send the event to as a message. `snapshot_every` is in events, `idle` in
     seconds until an actor that does nothing leaves memory. `folded_by` are the modules that `evolve` is made of, when
     it is more than the one it stands in: a snapshot made by other code is not used. `follows` makes
-    what finds the events that actors wait for, see `actors.core.follower`.
+    what finds the events that actors wait for, see `actors.core.follower`. `inner` are messages that only actors and
+    the kernel send: from outside they are forbidden, as those of the kernel always are.
 
     Raises BadDefinition when the parts contradict each other.
     """
@@ -75,6 +76,7 @@ class Kind:
         idle: float = 60.0,
         folded_by: Sequence[ModuleType] = (),
         follows: Callable[[], Follows] | None = None,
+        inner: Sequence[type[Any]] = (),
     ) -> None:
         try:
             split(f"{name}/x")
@@ -93,6 +95,7 @@ class Kind:
         self.idle = idle
         self.folded_by = tuple(folded_by)
         self.follows = follows
+        self.inner = frozenset(message.__name__ for message in (*KERNEL_MESSAGES, *inner))
         self.events = Registry(events)
         self.messages = Registry(messages)
         self.questions = Registry(questions)

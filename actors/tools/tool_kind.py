@@ -177,5 +177,6 @@ def query(state: ToolState, _question: DescribeTool) -> Any:
 
 tool = Kind(
     "tool", state=ToolState, decide=decide, evolve=evolve, query=query, questions=[DescribeTool],
-    messages=[SeeTool, ApproveTool, DisableTool, UseTool, EnterTool, LeaveTool, RateDue], events=TOOL_EVENTS,
+    messages=[SeeTool, ApproveTool, DisableTool, UseTool, EnterTool, LeaveTool, RateDue],
+    inner=[UseTool, EnterTool, LeaveTool, RateDue], events=TOOL_EVENTS,
 )  # fmt: skip

@@ -53,6 +53,8 @@ MESSAGES: Final = (
     ApprovalDecided, Outcome, Replied, TellRefused, Granted,
 )  # fmt: skip
 
+INNER: Final = (UndoRun, Continue, StepDue, RunDue, RunEnded, ApprovalDecided, Granted)
+
 SNAPSHOT_EVERY: Final = 1_000
 """Events."""
 
@@ -68,7 +70,7 @@ def run_kind(expressions: Expressions) -> Kind:
         return [*turn.events, *turn.outs]
 
     return Kind(
-        "run", state=Run, decide=decide, evolve=ahead.evolve, messages=MESSAGES, events=RUN_EVENTS,
+        "run", state=Run, decide=decide, evolve=ahead.evolve, messages=MESSAGES, inner=INNER, events=RUN_EVENTS,
         snapshot_every=SNAPSHOT_EVERY, folded_by=(fold, moves, renewal, state, places, index),
         follows=lambda: Awaited(expressions),
     )  # fmt: skip

@@ -311,6 +311,6 @@ def query(state: Workflow, question: DescribeWorkflow) -> Any:
 
 workflow = Kind(
     "workflow", state=Workflow, decide=decide, evolve=evolve, query=query, questions=[DescribeWorkflow],
-    messages=[PublishWorkflow, RetireWorkflow, StartWorkflow, StopRun, RunOver, TellRefused],
+    messages=[PublishWorkflow, RetireWorkflow, StartWorkflow, StopRun, RunOver, TellRefused], inner=[RunOver],
     events=DEFINITION_EVENTS, snapshot_every=1000,
 )  # fmt: skip

@@ -88,8 +88,10 @@ def _receive(d: Decision, m: Post, id: str) -> None:
         raise Refused(f"{len(state.waiting)} messages wait for their turn", code="full")
     by_actor = is_actor(d.message.sender)
     label = m.label or ("untrusted/private" if by_actor else "trusted/private")
+    # People speak for themselves; an actor (a channel) says who wrote.
+    sender = m.sender if by_actor and m.sender else d.message.sender
     received = MessageReceived(
-        state.messages + 1, id, m.sender or d.message.sender, m.text, d.now, label,
+        state.messages + 1, id, sender, m.text, d.now, label,
         m.attachments, d.message.sender if by_actor else "", m.ref, d.message.correlation,
     )  # fmt: skip
     d.emit(received)

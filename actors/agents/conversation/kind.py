@@ -51,6 +51,8 @@ MESSAGES: Final = (
     SetVariable, DeclareVariable, RemoveVariable, ReadVariables, Outcome, Replied, TellRefused,
 )  # fmt: skip
 
+INNER: Final = (CheckTurn, TurnMayBegin, CallFinished, CallWaits)
+
 SNAPSHOT_EVERY: Final = 500
 """Events."""
 
@@ -71,6 +73,7 @@ def conversation_kind(look: Look = look, channels: Mapping[str, Capabilities] = 
 
     return Kind(
         "conversation", state=Conversation, decide=decide, evolve=ahead.evolve, query=query, messages=MESSAGES,
+        inner=INNER,
         events=(*CONVERSATION_EVENTS, *CONTEXT_EVENTS), questions=[DescribeConversation],
         snapshot_every=SNAPSHOT_EVERY, folded_by=(fold, turn_fold, state, plan, model),
     )  # fmt: skip

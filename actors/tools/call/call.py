@@ -166,5 +166,5 @@ call = Kind(
         RequestCall, DropCall, PlaceGranted, PlaceLost, CallDue, ApprovalDecided, RunEnded, ConversationReplied,
         Replied, TellRefused, TimedOut, Outcome,
     ],
-    events=CALL_EVENTS,
+    inner=[PlaceGranted, PlaceLost, CallDue, ApprovalDecided, RunEnded, ConversationReplied], events=CALL_EVENTS,
 )  # fmt: skip
