@@ -31,6 +31,9 @@ log = logging.getLogger("thespis.tasks")
 LOST_AFTER = 10.0
 """Seconds without a sign of life after which a worker is lost."""
 
+FORGOTTEN = 3
+"""Refused publications after which the queue has forgotten to hand a call out again: it is put in anew."""
+
 Find = Callable[[TaskCall, str], Awaitable["tuple[str, Any] | None"]]
 """Asks a task's own reconciler."""
 
@@ -59,6 +62,7 @@ class Pending:
         "place",
         "publishing",
         "queue",
+        "refused",
         "sequence",
         "since",
         "tenant",
@@ -85,6 +89,8 @@ class Pending:
         self.began = now
         self.since = now
         """Since when it is certain to be in the queue or with a worker."""
+        self.refused = 0
+        """Publications in a row that were refused because it is in the queue, though nobody takes it."""
         self.cancelled = False
         self.halt_by = 0.0
 
@@ -281,6 +287,7 @@ class Dispatch:
         elif error.get("err_code") in queue.WRONG_LAST:
             pending.publishing = False
             pending.sequence = 0
+            pending.refused += 1
             if pending.turn is not None and not pending.worker:
                 pending.turn = None
         else:
@@ -314,6 +321,7 @@ class Dispatch:
                 continue
             pending.turn, pending.worker = turn, beat.worker
             pending.since = self._loop.time()
+            pending.refused = 0
 
     def _doubt(self, key: tuple[str, str] | None = None) -> None:
         """The stream may be another than the one that was published to (of one queue, or all): look where calls are."""
@@ -380,13 +388,16 @@ class Dispatch:
         if pending.done.done() or pending.worker or pending.publishing:
             return  # somebody said so while we looked
         if head is not None and pending.sequence and head < pending.sequence:
-            pending.since = now
+            pending.since, pending.refused = now, 0
         elif self.roster.silent(pending.since) or head is None:
             # With whoever took it and is gone, or lost with the stream. If it is still there, it is not doubled.
             if pending.effect_class == "irreversible" and pending.claimed:
                 self._lost(pending)
                 return
             self._ensured.pop(key, None)
+            if pending.refused >= FORGOTTEN:
+                pending.refused = 0
+                await queue.withdraw(self._connection, pending.place)
             pending.turn = f"{(pending.turn or 'again').partition('/')[0]}/{next(self._turns)}"
             self._hand_out(pending)
 

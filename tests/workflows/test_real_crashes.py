@@ -152,8 +152,14 @@ class Stage:
         await self._seen(began, "ApprovalRequested", run, b"everything")
         await self._ask(approval_of(f"run/{run}", "approval"), "Approve", {"by": "user:local"}, run)
         await self._seen(began, "RunFinished", run, count=4)
-        while await self.store.effects(range(64), "", 10) or await self.store.timers(range(64), 1 << 62, 10):
+        while await self._owed():
             await asyncio.sleep(0.05)
+
+    async def _owed(self) -> bool:
+        """Whether anything still waits for anybody."""
+        every = range(64)
+        mail, _ = await self.store.mail(every, 0, 1)
+        return bool(mail or await self.store.effects(every, "", 1) or await self.store.timers(every, 1 << 62, 1))
 
     async def _stuck(self, began: int, killed: list[tuple[int, str]]) -> str:
         events = await self.store.read(began, 100_000)
