@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -64,7 +65,7 @@ def test_the_pure_packages_import_the_standard_library_and_msgspec_alone(package
 def test_whatever_is_imported_is_a_dependency_by_name() -> None:
     """Not only what a dependency happens to bring along (aiohttp and its own multidict and yarl excepted)."""
     declared = {
-        requirement.partition(";")[0].replace("-", "_").lower().split("[")[0].rstrip("<>=!~.0123456789, ")
+        re.split(r"[\s<>=!~;\[(]", requirement, maxsplit=1)[0].replace("-", "_").lower()
         for requirement in metadata.requires("thespis") or []
     }
     providers = metadata.packages_distributions()
