@@ -48,8 +48,9 @@ def _workflow(move: Move) -> tuple[str, Any]:
     definition = move.pinned.definition
     name = definition.annotations.get("workflow") or definition.name
     start = StartWorkflow(
-        move.id, move.pinned.arguments, parent=Parent(move.me, "perform"), by=move.request.requesters[0]
-    )
+        move.id, move.pinned.arguments, definition.annotations.get("version"), Parent(move.me, "perform"),
+        by=move.request.requesters[0],
+    )  # fmt: skip
     return f"workflow/{name}", start
 
 
