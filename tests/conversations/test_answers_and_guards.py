@@ -127,3 +127,21 @@ def test_guards_that_are_none_fail_the_turn_and_not_the_actor() -> None:
         assert [e.code for e in await room.only(TurnEnded)] == ["guards", "guards"]
 
     run(script, agent=definition(guards={"inbound": [GuardRule("nobody")]}))
+
+
+@pytest.mark.parametrize(
+    ("guards", "streamed"),
+    [
+        ({}, True),
+        ({"outbound": [GuardRule("secrets", "observe")]}, True),
+        ({"outbound": [GuardRule("secrets", "redact")]}, False),
+        ({"output": [GuardRule("injection", "block")]}, False),
+    ],
+)
+def test_nobody_sees_pieces_of_an_answer_that_a_named_guard_may_stop(guards: dict, streamed: bool) -> None:
+    async def script(room: Room) -> None:
+        await room.say("hello")
+        await room.quiet()
+        assert [call.stream for call in room.world.asked] == [streamed]
+
+    run(script, agent=definition(guards=guards))

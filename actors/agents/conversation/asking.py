@@ -6,7 +6,7 @@ from typing import Any, Final, cast
 
 from actors.agents.conversation.decision import Decision
 from actors.agents.conversation.ending import fail_turn
-from actors.agents.conversation.guarding import guarded, guards_of, why
+from actors.agents.conversation.guarding import guarded, guards_of, held_back, why
 from actors.agents.conversation.spending import ask, budgets_of, estimate, granted, reserve, settle
 from actors.agents.definition.instructions import CannotRender
 from actors.agents.prompt.assemble import Prompt, PromptTooLong, assemble, digest_of
@@ -130,6 +130,6 @@ def _ask(d: Decision, request: ModelRequest, digest: str, attempt: int, dollars:
     d.emit(
         ModelAsked(turn.number, turn.step, attempt, call, definition.models, digest, d.now, dollars, budgets)
     )  # fmt: skip
-    stream = definition.stream and turn.step > 0
+    stream = definition.stream and turn.step > 0 and not held_back(definition)
     model_call = ModelCall(call, d.address, turn.number, turn.step, attempt, definition.models, request, stream)
     d.out(Effect(MODEL_CALL, model_call, ref=f"model:{turn.number}.{turn.step}.{attempt}"))

@@ -50,6 +50,12 @@ def guards_of(definition: AgentDefinition, edge: str) -> list[Guard]:
     return _DEFAULTS[edge] if named is None else list(map(_guard, named))
 
 
+def held_back(definition: AgentDefinition) -> bool:
+    """Whether an answer is shown only once it is whole: guards that its author named may change or stop it."""
+    named = [rule for edge in ("output", "outbound") for rule in definition.guards.get(edge, [])]
+    return any(rule.mode != "observe" for rule in named)
+
+
 def guards_of_calls(definition: AgentDefinition) -> list[Any]:
     """The guards of an agent on the two edges that its tool calls pass, as JSON."""
     found: list[Any] = []
