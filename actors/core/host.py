@@ -261,7 +261,7 @@ class Host:
         if cell is None:
             done(self._unserved(message.to))
             return
-        if message.type in cell.kind.inner:
+        if message.type in cell.kind.inner and not message.sender.startswith("worker:"):  # a late result, by its host
             done(Forbidden(f"{message.type} is sent to {cell.address} by other actors only", hint="ask one of them"))
             return
         if cell.kind is feed and (problem := self._not_a_fact(message)) is not None:
