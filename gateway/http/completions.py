@@ -14,7 +14,6 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
-from actors.agents.messages import Post
 from events import ids
 from events.errors import Conflict, DeadlineExceeded, InvalidData, ThespisError
 from gateway.http import body
@@ -23,7 +22,7 @@ from gateway.http.context import REPLAYED, key
 from gateway.http.conversation_feed import stream_of
 from gateway.http.guard import outward
 from gateway.http.models_completions import CompletionIn, CompletionMessage
-from gateway.http.posting import Posted, answered, check_agent, post
+from gateway.http.posting import Posted, answered, check_agent, heard, post
 from gateway.http.route import Call, answer
 from gateway.http.sse import Writer, live
 from gateway.http.transcript import TurnLine
@@ -55,7 +54,7 @@ async def complete(call: Call) -> web.StreamResponse:
     stream = stream_of(id)
     used = given or ids.random_id()
     name = ids.keyed(call.tenant, call.principal.name, stream, f"completion\0{used}")
-    posted = await post(call, stream, Post(name, text, asked.model), used)
+    posted = await post(call, stream, heard(call, stream.partition("/")[2], text, name, asked.model), used)
     if asked.stream:
         return await live(call, b"", lambda writer: _stream(call, writer, asked, id, posted))
     turn = await answered(call, stream, posted, call.settings.max_wait)

@@ -17,7 +17,7 @@ import msgspec
 from aiohttp import WSCloseCode, WSMsgType, web
 from pydantic import Field, TypeAdapter, ValidationError
 
-from actors.agents.messages import InterruptTurn, Post
+from actors.agents.messages import InterruptTurn
 from events import ids
 from events.errors import Busy, Forbidden, InvalidData, ThespisError
 from gateway.http.asking import message, reply, send
@@ -27,7 +27,7 @@ from gateway.http.guard import outward
 from gateway.http.keys import GUARD, SHOWS
 from gateway.http.models import In
 from gateway.http.models_conversations import InterruptIn, MessageId, Text
-from gateway.http.posting import post
+from gateway.http.posting import heard, post
 from gateway.http.render import event_out
 from gateway.http.route import Call
 from gateway.http.stream import start_of
@@ -160,7 +160,9 @@ class _Talk:
             raise Forbidden(f"the token of {name} lacks the scope {WRITE}", hint=f"{WRITE}: {SCOPES[WRITE]}")
         call.request.app[GUARD].pay(call.principal, 1)
         if isinstance(asked, SocketPost):
-            posted = await post(call, self._address, Post(asked.id or ids.random_id(), asked.text), asked.id)
+            conversation = self._address.partition("/")[2]
+            said = heard(call, conversation, asked.text, asked.id or ids.random_id())
+            posted = await post(call, self._address, said, asked.id)
             return {"type": "taken", "id": asked.id, "number": posted.number, "turn": posted.turn,
                     "position": posted.position, "duplicate": posted.duplicate}  # fmt: skip
         sent = message(call, self._address, InterruptTurn(asked.turn, call.principal.name, asked.reason))

@@ -11,7 +11,6 @@ from actors.agents.messages import (
     DeclareVariable,
     InterruptTurn,
     OpenConversation,
-    Post,
     RemoveVariable,
     SetVariable,
 )
@@ -22,7 +21,7 @@ from gateway.http.asking import ask, keyed, limit, page
 from gateway.http.context import REPLAYED, key
 from gateway.http.conversation_feed import exists, stream_of
 from gateway.http.models_conversations import CloseIn, InterruptIn, OpenIn, PostIn, VariableIn
-from gateway.http.posting import Posted, answered, check_agent, post
+from gateway.http.posting import Posted, answered, check_agent, heard, post
 from gateway.http.route import Call, answer
 from gateway.http.transcript import Transcript, TurnLine
 from projections.core.query import Filter, Order, Query
@@ -111,7 +110,7 @@ async def say(call: Call) -> web.Response:
         await exists(call, id)
     given = key(call.request) or asked.id
     name = asked.id or (keyed(call, stream, "message") if given else ids.random_id())
-    posted = await post(call, stream, Post(name, asked.text, asked.agent or ""), given)
+    posted = await post(call, stream, heard(call, id, asked.text, name, asked.agent or ""), given)
     turn = await answered(call, stream, posted, asked.wait or 0.0)
     over = turn is not None and turn.over
     headers = {REPLAYED: "true"} if posted.duplicate else None

@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from actors.agents.messages import Post
+from actors.channels.http import Http
 from events import ids
 from events.envelope import Answer
 from events.errors import NotFound
@@ -37,6 +38,16 @@ class Posted(msgspec.Struct):
     """Of the conversation, when it had been taken."""
     position: int
     duplicate: bool
+
+
+_HTTP: Final = Http()
+"""The channel that all of these are."""
+
+
+def heard(call: Call, conversation: str, text: str, id: str, agent: str = "") -> Post:
+    """What somebody said, as the channel `http` brings it in. Raises InvalidData."""
+    said = _HTTP.incoming((conversation, call.principal.name, {"text": text, "id": id, "agent": agent}))
+    return Post(said.id, said.text, said.agent, said.channel, label=said.label)
 
 
 async def check_agent(call: Call, name: str) -> None:

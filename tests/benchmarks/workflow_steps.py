@@ -6,10 +6,12 @@ A host on a store, without bus and gateway; the task does nothing. `dbos` runs t
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -25,8 +27,15 @@ from actors.workflows.tasks import CANCEL, CancelCall, TaskCall, effect_kind
 from events.envelope import Message
 from events.ids import digest, random_id
 from infra.cel import Cel
+from infra.memory.blobs import MemoryBlobs
+from infra.nats.bus import NatsBus
+from infra.nats.client import Client
+from infra.nats.connection import connect
 from infra.postgres import PostgresStore, open_store
+from infra.tasks.hosting import HostTasks
+from tests.benchmarks.work.workspace import NOTHING
 
+WORKSPACE = Path(__file__).with_name("work")
 LENGTH = 100
 RUNS = 3
 
@@ -48,11 +57,11 @@ def _plugin() -> Any:
     return workflow_plugin(Cel(), [*effects, stopping])
 
 
-def chain(length: int) -> msgspec.Raw:
-    """So many steps, each of which needs the one before."""
+def chain(length: int, queue: str = "", task: str = "t@1") -> msgspec.Raw:
+    """So many steps, each of which needs the one before; performed here, or by the workers of a queue."""
     steps = tuple(
         Step(
-            f"s{n}", TaskAction("t@1", {"n": f"${{ steps.s{n - 1}.output.n }}" if n else 0}),
+            f"s{n}", TaskAction(task, {"n": f"${{ steps.s{n - 1}.output.n }}" if n else 0}, queue=queue),
             needs=(f"s{n - 1}",) if n else (), dependents=(f"s{n + 1}",) if n + 1 < length else (),
         )
         for n in range(length)
@@ -69,9 +78,9 @@ def wide(count: int) -> msgspec.Raw:
 class Bench:
     """A host, and how many of its runs have ended."""
 
-    def __init__(self, store: PostgresStore) -> None:
+    def __init__(self, store: PostgresStore, plugin: Any = None) -> None:
         self.store = store
-        self.host = Host(store, _plugin(), host_id=random_id())
+        self.host = Host(store, plugin or _plugin(), host_id=random_id())
         self.ended = 0
         self.wanted = 0
         self._reached = asyncio.Event()
@@ -214,4 +223,38 @@ async def recovery(servers: Any, emit: Callable[..., None]) -> None:
         await other.host.stop()
 
 
-CASES = [("workflow-steps", steps), ("workflow-long", long), ("workflow-recovery", recovery)]
+WORKERS = 2
+
+
+async def workers(servers: Any, emit: Callable[..., None]) -> None:
+    """Steps a second of 64 runs whose every step is performed by one of two `thespis worker` processes."""
+    connection = await connect(servers.nats_host_url)
+    async with _database(servers.postgres_url, "bench_steps") as url, open_store(url) as store:
+        tasks = HostTasks(connection, MemoryBlobs(), [NOTHING], "host:bench")
+        one = Bench(store, workflow_plugin(Cel(), tasks.effects))
+        await tasks.start(one.host, Client(NatsBus(connection), one.host))
+        await one.start()
+        environment = {**os.environ, "NATS_URL": servers.nats_host_url, "PYTHONPATH": os.getcwd()}
+        words = ["worker", "--workspace", str(WORKSPACE), "--concurrency", "64"]
+        processes = [
+            await asyncio.create_subprocess_exec(
+                sys.executable, "-P", "-m", "gateway.main", *words, env=environment, stderr=asyncio.subprocess.DEVNULL
+            )
+            for _ in range(WORKERS)
+        ]
+        try:
+            await one.play(chain(2, "default", NOTHING.id), 8)  # until they are there
+            rates = await rates_of(one, chain(20, "default", NOTHING.id), 20, 64)
+        finally:
+            for process in processes:
+                process.kill()
+                await process.wait()
+            await one.host.stop()
+            await tasks.stop()
+    await connection.close()
+    emit(case=f"workflow steps through {WORKERS} worker processes", rates=rates, unit="steps/s", floor=2_000)
+
+
+CASES = [
+    ("workflow-steps", steps), ("workflow-long", long), ("workflow-recovery", recovery), ("workflow-workers", workers),
+]  # fmt: skip

@@ -43,6 +43,14 @@ def test_a_folder_becomes_a_report_under_its_hash(inputs: dict[str, Any]) -> Non
     assert outputs["summary"]["broken"] == 1
 
 
+def test_its_own_reports_are_no_pages(inputs: dict[str, Any]) -> None:
+    inputs |= {"to": str(Path(inputs["folder"]) / "reports")}
+    first, again = (
+        run_workflow(DIGEST, REAL, inputs=inputs, script=agree, tasks=TASKS).succeeded().outputs for _ in range(2)
+    )
+    assert again["sha256"] == first["sha256"]
+
+
 def test_what_is_refused_is_not_written(inputs: dict[str, Any]) -> None:
     async def refuse(flow: Flow) -> None:
         await flow.until("review", "waiting")

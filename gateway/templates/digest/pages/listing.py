@@ -17,10 +17,11 @@ PACKAGES = ("actors", "events", "gateway", "infra", "projections")
 
 
 class Folder(Struct):
-    """Where to look, and for what."""
+    """Where to look, and for what; what is below `without` is left out."""
 
     folder: str = ""
     pattern: str = "**/*.md"
+    without: str = ""
 
 
 class File(Struct):
@@ -39,6 +40,7 @@ class Listing(Struct):
 
 def list_files(where: Folder) -> Listing:
     """The files of a folder that fit the pattern, with the hash of what is in them."""
+    own = (WORKSPACE / where.without).resolve() if where.without else None
     if where.folder:
         root = (WORKSPACE / where.folder).resolve()
         if not root.is_dir():
@@ -47,5 +49,6 @@ def list_files(where: Folder) -> Listing:
     else:
         root = Path(actors.__file__).resolve().parents[1]
         paths = {path for name in PACKAGES for path in (root / name).glob(where.pattern) if path.is_file()}
-    found = sorted(path.relative_to(root).as_posix() for path in paths)
+    kept = [path for path in paths if own is None or not path.resolve().is_relative_to(own)]
+    found = sorted(path.relative_to(root).as_posix() for path in kept)
     return Listing(str(root), [File(path, sha256((root / path).read_bytes()).hexdigest()) for path in found])
