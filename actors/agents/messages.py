@@ -36,7 +36,7 @@ class TurnMayBegin(msgspec.Struct, frozen=True, omit_defaults=True):
     ref: str
     version: int
     hash: str
-    definition: msgspec.Raw = msgspec.Raw(b"null")
+    definition: msgspec.Raw
 
 
 class TurnOver(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -182,7 +182,7 @@ def test_as_many_turns_as_may_go_on_at_once_and_the_others_in_order() -> None:
     scenario.when(TurnOver("c1", 1, "replied")).then(
         AgentTurnEnded("c1", 1, "replied", NOW),
         AgentTurnAdmitted("c2", 1, 1, NOW),
-        Tell("conversation/c2", TurnMayBegin("admit:1", 1, hash)),
+        Tell("conversation/c2", TurnMayBegin("admit:1", 1, hash, msgspec.Raw(b"null"))),
     )
     scenario.when(TurnOver("c3", 1, "cancelled")).then(AgentTurnEnded("c3", 1, "cancelled", NOW))
     scenario.when(TurnOver("c0", 1, "failed"))

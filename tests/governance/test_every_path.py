@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from actors.agents.messages import SetBudget
@@ -14,7 +15,7 @@ from actors.tools.messages import DisableTool, PlaceGranted
 from actors.tools.policy import Policy
 from actors.tools.policy_default import DEFAULT
 from actors.tools.policy_file import read_policy
-from events.errors import Refused
+from events.errors import Forbidden, Refused
 from infra.memory.system import System
 from infra.tools.effects import seen, tool_effects
 from tests.governance.world import Drop, Outside, World, play, plugin, toys, wanted
@@ -254,8 +255,13 @@ def test_answers_count_from_those_who_were_asked_only() -> None:
             PlaceGranted("call/1"),
             Outcome("x", "tool-irreversible", "perform", "succeeded", {}),
         ):
-            with pytest.raises(Refused):
+            with pytest.raises(Forbidden):
                 await world.system.ask("call/1", forged, sender="user:mallory")
+            host = world.system.hosts[0]
+            said = world.system.message("call/1", forged, sender="counter/mallory")
+            told = msgspec.structs.replace(said, data=forged)
+            with pytest.raises(Refused):
+                host.kinds["call"].decide(host.cells["default"]["call/1"].state, told)
         assert await world.status("1") == "asked"
         assert not outside.done
 
