@@ -30,6 +30,7 @@ from events.envelope import Message
 from events.ids import digest, random_id
 from events.models import ModelAnswer
 from gateway.agents import Agents
+from gateway.process import quieten_gc
 from infra.cel import Cel
 from infra.models.calling import Caller
 from infra.models.effects import model_effects
@@ -133,6 +134,7 @@ class Bench:
 @asynccontextmanager
 async def bench(servers: Any) -> AsyncIterator[tuple[Bench, NatsBus]]:
     """A host on an empty log."""
+    quieten_gc()  # as `thespis host` does
     admin = await asyncpg.connect(servers.postgres_url)
     await admin.execute("drop database if exists bench_turns with (force)")
     await admin.execute("create database bench_turns")

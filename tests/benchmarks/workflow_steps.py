@@ -26,6 +26,7 @@ from actors.workflows.plugin import workflow_plugin
 from actors.workflows.tasks import CANCEL, CancelCall, TaskCall, effect_kind
 from events.envelope import Message
 from events.ids import digest, random_id
+from gateway.process import quieten_gc
 from infra.cel import Cel
 from infra.memory.blobs import MemoryBlobs
 from infra.nats.bus import NatsBus
@@ -127,6 +128,7 @@ class Bench:
 @asynccontextmanager
 async def bench(servers: Any) -> AsyncIterator[Bench]:
     """A host on an empty log."""
+    quieten_gc()  # as `thespis host` does
     async with _database(servers.postgres_url, "bench_steps") as url, open_store(url) as store:
         one = Bench(store)
         await one.start()
