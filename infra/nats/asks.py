@@ -124,7 +124,13 @@ class Asks:
         self._actors.deliver(message, done)
 
     def _deliver_anywhere(self, message: Message, done: Done) -> None:
-        if message.deadline is None:
+        self._actors.deliver(message, partial(self._or_there, message, done))
+
+    def _or_there(self, message: Message, done: Done, result: Answer | ThespisError) -> None:
+        """It moved just now: let whoever owns it answer."""
+        if not isinstance(result, NotOwned):
+            done(result)
+        elif message.deadline is None:
             self._client.deliver(message, done)
         else:
             self._client.deliver(message, done, min((message.deadline - self._now()) / 1_000_000, PATIENCE))
