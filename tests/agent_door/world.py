@@ -35,7 +35,7 @@ class Place(HostProcess):
 
 
 @contextmanager
-def host(postgres: Postgres, workplace: Path, **more: str) -> Generator[Place]:
+def host(postgres: Postgres, workplace: Path, workspace: Path = PLACE, **more: str) -> Generator[Place]:
     """A host of its own; what its tool notes is in `notes.txt`."""
     directory = Path(mkdtemp(prefix="ad-", dir=workplace))
     server = Nats(directory / "server")
@@ -43,7 +43,7 @@ def host(postgres: Postgres, workplace: Path, **more: str) -> Generator[Place]:
     run(server.start())
     settings = {"THESPIS_TEST_NOTES": str(directory / "notes.txt"), **more}
     process = Place(
-        directory / "host", database_url=url, nats_url=server.host_url, relay_url=server.url, workspace=PLACE,
+        directory / "host", database_url=url, nats_url=server.host_url, relay_url=server.url, workspace=workspace,
         settings=settings,
     )  # fmt: skip
     process.database = url
