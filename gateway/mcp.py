@@ -42,7 +42,13 @@ class HttpHost:
 
     async def tools(self) -> Sequence[ToolOffer]:
         """All tools. Raises ThespisError."""
-        return [_made(each, ToolOffer) for each in await self._all("tools")]
+        return [
+            _made(
+                {**each, "name": each.get("tool"), "parameters": each.get("definition", {}).get("parameters")},
+                ToolOffer,
+            )
+            for each in await self._all("tools")
+        ]
 
     async def agents(self) -> Sequence[AgentOffer]:
         """All agents. Raises ThespisError."""
@@ -54,7 +60,9 @@ class HttpHost:
         async def ask(wait: float) -> Any:
             return await self._api.post(path("tools", tool, "run"), {"arguments": arguments, "wait": wait}, key=key)
 
-        return _made(await self._until_over(ask), CallOutcome)
+        found = await self._until_over(ask)
+        # Of a call that is over the host says too which agreement it had waited for.
+        return _made(found | ({"approval": ""} if found.get("status") in ENDED else {}), CallOutcome)
 
     async def say(self, agent: str, message: str, conversation: str, key: str) -> TurnOutcome:
         """A message in a conversation, and its answer. Raises ThespisError."""

@@ -3,11 +3,14 @@ again when they change."""
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from mcp import Client, StdioServerParameters
 
 from tests.agent_door.world import Place, Site, door, host
 from tests.servers import Postgres
@@ -55,3 +58,18 @@ async def test_what_it_says_of_its_risk_is_not_believed(strange: Place, tmp_path
         )
         assert asked["approval"], asked
         assert not (tmp_path / "state.paid").exists()
+
+
+async def test_thespis_is_such_a_server_for_others(served: Place, tmp_path: Path) -> None:
+    """`thespis mcp serve` on a real host, driven by the library's own client: a tool, a tool that waits, an agent."""
+    words = ["-P", "-m", "gateway.main", "mcp", "serve", "--url", served.url, "--patience", "20"]
+    program = StdioServerParameters(command=sys.executable, args=words, env={"PYTHONPATH": os.getcwd()})
+    async with Client(program) as session:
+        names = {tool.name for tool in (await session.list_tools()).tools}
+        assert names >= {"desk.note", "web.fetch", "agent.ada", "agent.echo"}
+        noted = await session.call_tool("desk.note", {"text": "over MCP"})
+        assert "noted over MCP" in str(noted.content)
+        said = await session.call_tool("agent.echo", {"message": "hello"})
+        assert "hello" in str(said.content)
+        denied = await session.call_tool("web.fetch", {"url": "https://example.com/"})
+        assert denied.is_error

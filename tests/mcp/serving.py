@@ -33,7 +33,14 @@ class FakeHost:
         named = [("files.read", "read-local", "approved"), ("files.write", "write-reversible", "approved"),
                  ("old", "read-local", "disabled")]  # fmt: skip
         tools = [
-            {"name": name, "description": f"{name}.", "parameters": schema, "risk": risk, "status": status, "hash": "h"}
+            {
+                "tool": name,
+                "description": f"{name}.",
+                "definition": {"parameters": schema},
+                "risk": risk,
+                "status": status,
+                "hash": "h",
+            }
             for name, risk, status in named
         ]
         return web.json_response({"tools": tools})
@@ -64,7 +71,15 @@ class FakeHost:
         first = key not in self.done
         self.done[key] = asked["arguments"]
         status = "running" if first else "succeeded"
-        return web.json_response({"call": "c1", "status": status, "text": "" if first else "hello", "data": {"n": 1}})
+        return web.json_response(
+            {
+                "call": "c1",
+                "status": status,
+                "text": "" if first else "hello",
+                "data": {"n": 1},
+                "approval": None if first else "approval/6",
+            }
+        )
 
     async def say(self, request: web.Request) -> web.Response:
         self.check(request)
