@@ -65,6 +65,7 @@ def command(data: Path, port: int, given: tuple[Path, ...], ledger: bool) -> Non
                 await run_once(running.url)
             except ThespisError as error:
                 click.echo(f"the example did not run: {error}", err=True)
+            click.echo("There is an agent too: thespis chat librarian")
 
     asyncio.run(up(data, port, folders, on_ready=ready, say=lambda line: click.echo(line, err=True)))
 
