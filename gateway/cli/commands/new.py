@@ -20,7 +20,7 @@ from gateway.cli.tree import command as thespis_command
     "librarian: an agent that answers about the files of a folder.",
 )
 def command(directory: Path, template: str) -> None:
-    """Write a small workspace into DIRECTORY, with passing tests.
+    """Write a small workspace into DIRECTORY; those with code of their own have passing tests.
 
     The directory is made if need be, and must be empty.
     """
@@ -28,4 +28,5 @@ def command(directory: Path, template: str) -> None:
 
     for path in write_template(template, directory):
         click.echo(f"wrote {path}", err=True)
-    click.echo(f"next: cd {directory}; python -m pytest; thespis up --workspace .")
+    tried = "thespis chat librarian, once it is up" if template == "librarian" else "python -m pytest"
+    click.echo(f"next: cd {directory}; thespis up --workspace .; {tried}")
