@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +34,6 @@ from projections import PROJECTIONS, Query
 from tests.agents.broken_agents import agent as file_of
 
 EXAMPLE = Path("gateway/templates/librarian")
-
-# Definitions are read in a thread, and virtual time does not wait for threads: what that imports is here before.
-for name in ("compile", "document"):
-    import_module(f"actors.agents.definition.{name}")
-import_module("actors.tools.policy_file")
 
 
 def known_agents() -> Agents:
