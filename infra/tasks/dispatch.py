@@ -10,89 +10,31 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
-from functools import partial
-from itertools import count
 from typing import Any
-
-import msgspec
 
 from actors.core.kind import Attempt
 from actors.workflows.tasks import CancelCall, TaskCall, TaskResult
-from events.address import partition_of
 from events.errors import NotOwned, ThespisError
 from infra.nats import tasks as queue
-from infra.nats.backoff import Backoff
 from infra.nats.connection import Connection
+from infra.tasks.pending import Pending, Unsure
+from infra.tasks.placing import Placing, doubt
 from infra.tasks.roster import Roster
-from infra.tasks.wire import HALT, NEWS, Beat, Halt, Offer, encode
+from infra.tasks.wire import HALT, Beat, Halt, encode
 
 log = logging.getLogger("thespis.tasks")
 
 LOST_AFTER = 10.0
 """Seconds without a sign of life after which a worker is lost."""
 
-FORGOTTEN = 3
-"""Refused publications after which the queue has forgotten to hand a call out again: it is put in anew."""
+STOPPED = "stopped before anybody began"
 
 Find = Callable[[TaskCall, str], Awaitable["tuple[str, Any] | None"]]
 """Asks a task's own reconciler."""
 
 
-class Unsure(OSError):
-    """Nobody knows what became of an irreversible call. The kernel records it as unknown."""
-
-
 Owned = Collection[int]
 """The partitions served here, now."""
-
-
-class Pending:
-    """A call that is out."""
-
-    __slots__ = (
-        "began",
-        "call",
-        "cancelled",
-        "claimed",
-        "done",
-        "effect",
-        "effect_class",
-        "halt_by",
-        "partition",
-        "place",
-        "publishing",
-        "queue",
-        "refused",
-        "sequence",
-        "since",
-        "tenant",
-        "turn",
-        "worker",
-    )  # fmt: skip
-
-    def __init__(self, call: TaskCall, attempt: Attempt, effect_class: str, place: str, name: str, now: float) -> None:
-        self.call = call
-        self.effect = attempt.effect
-        self.effect_class = effect_class
-        self.tenant = attempt.tenant
-        self.partition = partition_of(attempt.tenant, attempt.actor)
-        self.place = place
-        self.queue = name
-        self.done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self.turn: str | None = None
-        """None: handed out by an owner before us; the first turn we hear of is it."""
-        self.worker = ""
-        self.claimed = False
-        self.sequence: int | None = None
-        """Its place in the stream; 0: it is there, we do not know where; None: it is not."""
-        self.publishing = False
-        self.began = now
-        self.since = now
-        """Since when it is certain to be in the queue or with a worker."""
-        self.refused = 0
-        """Publications in a row that were refused because it is in the queue, though nobody takes it."""
-        self.cancelled = False
-        self.halt_by = 0.0
 
 
 class Dispatch:
@@ -111,11 +53,9 @@ class Dispatch:
         self._owned: Owned = ()
         self._find = find
         self._lost_after = lost_after
-        self._replicas = replicas
         self._tick = tick
         self._loop = asyncio.get_running_loop()
-        self._turns = count(1)
-        self._ensured: dict[tuple[str, str], asyncio.Future[None]] = {}
+        self._placing = Placing(connection, replicas)
         self._tasks: set[asyncio.Task[None]] = set()
         self.roster = Roster(connection, lost_after, self._on_beat)
         self.pending: dict[str, Pending] = {}
@@ -137,6 +77,7 @@ class Dispatch:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         with suppress(ValueError):
             self._connection.on_reconnect.remove(self._doubt)
+        await self._placing.stop()
         await self.roster.stop()
 
     # -- out
@@ -149,16 +90,15 @@ class Dispatch:
         await self.roster.ready()
         pending = self._open(call, attempt, effect_class, name)
         attached = self._attached(pending)
-        if (grace := self._early.get(self._name(pending))) is not None:
+        if (grace := self._early.get(pending.name)) is not None:
             # It was stopped, in the time of an owner before us perhaps: nobody is to begin it any more.
-            pending.sequence = None if attached else await self._found(pending)
+            pending.sequence = None if attached else await self._placing.find(pending)
             if not pending.worker and pending.sequence is None:
                 self._close(pending)
-                return TaskResult(kind="cancelled", message="stopped before anybody began")
+                return TaskResult(kind="cancelled", message=STOPPED)
             await self._stop(pending, grace)
         elif not attached:
-            pending.turn = f"{attempt.number}/{next(self._turns)}"
-            self._hand_out(pending)
+            self._placing.put(pending, str(attempt.number))
         return await self._wait(pending)
 
     async def attach(self, call: TaskCall, attempt: Attempt, name: str) -> tuple[str, Any] | None:
@@ -168,11 +108,11 @@ class Dispatch:
         if self._attached(pending):
             pending.claimed = True  # perhaps not yet, but who knows
         else:
-            pending.sequence = await self._found(pending)
+            pending.sequence = await self._placing.find(pending)
         if not pending.worker and pending.sequence is None:
             self._close(pending)
             return None
-        if (grace := self._early.get(self._name(pending))) is not None:
+        if (grace := self._early.get(pending.name)) is not None:
             await self._stop(pending, grace)
         try:
             return "succeeded", await self._wait(pending)
@@ -197,27 +137,14 @@ class Dispatch:
         pending.halt_by = self._loop.time() + grace + self._lost_after
         self._halt(pending, grace)
         if not pending.worker:
-            await self._recall(pending, TaskResult(kind="cancelled", message="stopped before anybody began"))
-
-    async def _found(self, pending: Pending) -> int | None:
-        """Its place in the queue. While there is no bus there is no answer."""
-        backoff = Backoff(0.1, 2.0)
-        while True:
-            try:
-                return await queue.sequence(self._connection, pending.place)
-            except ThespisError:
-                await backoff.wait()
+            await self._placing.recall(pending, "cancelled", STOPPED)
 
     def _open(self, call: TaskCall, attempt: Attempt, effect_class: str, name: str) -> Pending:
         place = queue.subject(name, attempt.tenant, call.labels, attempt.effect)
         pending = Pending(call, attempt, effect_class, place, name, self._loop.time())
         self.pending[attempt.effect] = pending
-        self._by_step[self._name(pending)] = pending
+        self._by_step[pending.name] = pending
         return pending
-
-    @staticmethod
-    def _name(pending: Pending) -> tuple[str, str, str, int]:
-        return pending.tenant, pending.call.run, pending.call.step, pending.call.attempt
 
     def _attached(self, pending: Pending) -> bool:
         found = self.roster.holder(pending.effect)
@@ -234,77 +161,9 @@ class Dispatch:
     def _close(self, pending: Pending) -> None:
         if self.pending.get(pending.effect) is pending:
             del self.pending[pending.effect]
-        name = self._name(pending)
-        self._early.pop(name, None)
-        if self._by_step.get(name) is pending:
-            del self._by_step[name]
-
-    # -- into the queue
-
-    def _hand_out(self, pending: Pending) -> None:
-        pending.publishing = True
-        pending.worker = ""
-        pending.claimed = False
-        key = (pending.queue, queue.labels_token(pending.call.labels))
-        ready = self._ensured.get(key)
-        if ready is not None and ready.done():
-            self._publish(pending)
-            return
-        if ready is None:
-            ready = self._ensured[key] = self._loop.create_future()
-            self._spawn(self._ensure(key, pending, ready))
-        ready.add_done_callback(lambda done: self._publish(pending) if not done.cancelled() else self._failed(pending))
-
-    async def _ensure(self, key: tuple[str, str], pending: Pending, ready: asyncio.Future[None]) -> None:
-        try:
-            await queue.ensure_tasks(self._connection, self._replicas)
-            await queue.ensure_queue(self._connection, pending.queue, pending.call.labels)
-            with suppress(ThespisError):
-                self._connection.send(NEWS, b"")
-            ready.set_result(None)
-        except ThespisError as error:
-            log.info("the queue %s is not there: %s", pending.queue, error)
-            self._ensured.pop(key, None)
-            ready.cancel()
-
-    def _publish(self, pending: Pending) -> None:
-        assert pending.turn is not None
-        offer = Offer(
-            pending.effect, pending.tenant, pending.partition, pending.effect_class, pending.turn, pending.call
-        )
-        self._connection.call(
-            pending.place, encode(offer), queue.FIRST_OF_ITS_SUBJECT, 5.0,
-            partial(self._published, pending), partial(self._failed, pending),
-        )  # fmt: skip
-
-    def _published(self, pending: Pending, _head: bytes, data: bytes) -> None:
-        answer: dict[str, Any] = msgspec.json.decode(data)
-        error: dict[str, Any] | None = answer.get("error")
-        pending.since = self._loop.time()
-        if error is None:
-            pending.publishing = False
-            pending.sequence = int(answer["seq"])
-        elif error.get("err_code") in queue.WRONG_LAST:
-            pending.publishing = False
-            pending.sequence = 0
-            pending.refused += 1
-            if pending.turn is not None and not pending.worker:
-                pending.turn = None
-        else:
-            log.info("%s cannot be handed out: %s", pending.place, error.get("description"))
-            self._failed(pending)
-
-    def _failed(self, pending: Pending, _error: object = None) -> None:
-        """Not published, or nobody knows: tried again by and by."""
-        pending.publishing = False
-        pending.sequence = None
-        self._ensured.pop((pending.queue, queue.labels_token(pending.call.labels)), None)
-
-    async def _recall(self, pending: Pending, result: TaskResult) -> None:
-        """Take it out of the queue, if nobody took it."""
-        with suppress(ThespisError):
-            if await queue.withdraw(self._connection, pending.place) and not pending.done.done():
-                pending.done.set_result(result)
+        self._early.pop(pending.name, None)
+        if self._by_step.get(pending.name) is pending:
+            del self._by_step[pending.name]
 
     def _halt(self, pending: Pending, grace: float) -> None:
         call = pending.call
@@ -323,11 +182,9 @@ class Dispatch:
             pending.since = self._loop.time()
             pending.refused = 0
 
-    def _doubt(self, key: tuple[str, str] | None = None) -> None:
-        """The stream may be another than the one that was published to (of one queue, or all): look where calls are."""
-        for pending in self.pending.values():
-            if pending.sequence and key in (None, (pending.queue, queue.labels_token(pending.call.labels))):
-                pending.sequence = 0
+    def _doubt(self) -> None:
+        """The bus went and came: its stream may be another."""
+        doubt(self.pending.values())
 
     async def _watch(self) -> None:
         while True:
@@ -356,7 +213,7 @@ class Dispatch:
             if pending.cancelled:
                 self._halt(pending, 0.0 if now > pending.halt_by - self._lost_after else self._lost_after)
                 if not pending.worker:
-                    await self._recall(pending, TaskResult(kind="cancelled", message="stopped before anybody began"))
+                    await self._placing.recall(pending, "cancelled", STOPPED)
                     if pending.done.done():
                         continue
                 if now > pending.halt_by:
@@ -367,9 +224,10 @@ class Dispatch:
                     self._lost(pending)
             elif pending.publishing:
                 continue
+            elif pending.sequence is None and pending.turn is None:
+                self._placing.put(pending)
             elif pending.sequence is None:
-                pending.turn = pending.turn or f"again/{next(self._turns)}"
-                self._hand_out(pending)
+                self._placing.publish(pending)
             else:
                 await self._look_into_queue(pending, heads, now)
 
@@ -377,11 +235,11 @@ class Dispatch:
         """Nobody has said that he has it: does it wait, or is it with somebody who is gone?"""
         call = pending.call
         if call.queued is not None and now - pending.began > call.queued:
-            await self._recall(pending, TaskResult(kind="timeout", message=f"nobody began within {call.queued} s"))
-        key = (pending.queue, queue.labels_token(call.labels))
-        if key not in heads:
-            heads[key] = await self._head(key, call.labels)
-        head = heads[key]
+            await self._placing.recall(pending, "timeout", f"nobody began within {call.queued} s")
+        lane = pending.lane
+        if lane not in heads:
+            heads[lane] = await self._placing.head(pending, self.pending.values())
+        head = heads[lane]
         if pending.sequence == 0:
             found = await queue.sequence(self._connection, pending.place) or 0
             pending.sequence = pending.sequence or found
@@ -390,29 +248,10 @@ class Dispatch:
         if head is not None and pending.sequence and head < pending.sequence:
             pending.since, pending.refused = now, 0
         elif self.roster.silent(pending.since) or head is None:
-            # With whoever took it and is gone, or lost with the stream. If it is still there, it is not doubled.
             if pending.effect_class == "irreversible" and pending.claimed:
                 self._lost(pending)
-                return
-            self._ensured.pop(key, None)
-            if pending.refused >= FORGOTTEN:
-                pending.refused = 0
-                await queue.withdraw(self._connection, pending.place)
-            pending.turn = f"{(pending.turn or 'again').partition('/')[0]}/{next(self._turns)}"
-            self._hand_out(pending)
-
-    async def _head(self, key: tuple[str, str], labels: queue.Labels) -> int | None:
-        """How far the queue was handed to workers. If its newest call is not there, no sequence number is believed."""
-        head = await queue.delivered(self._connection, key[0], labels)
-        waiting = [
-            p for p in self.pending.values() if p.sequence and (p.queue, queue.labels_token(p.call.labels)) == key
-        ]
-        newest = max(waiting, key=lambda p: p.sequence or 0, default=None)
-        if newest is None or head is None or head >= (newest.sequence or 0):
-            return head
-        if await queue.sequence(self._connection, newest.place) != newest.sequence:
-            self._doubt(key)
-        return head
+            else:
+                await self._placing.put_anew(pending)
 
     def _lost(self, pending: Pending) -> None:
         """Its worker is gone."""
@@ -423,8 +262,7 @@ class Dispatch:
         if pending.cancelled:
             self._give_up(pending, "cancelled", f"worker {pending.worker} is lost")
             return
-        pending.turn = f"{(pending.turn or 'again').partition('/')[0]}/{next(self._turns)}"
-        self._hand_out(pending)
+        self._placing.put(pending)
 
     def _give_up(self, pending: Pending, kind: str, why: str) -> None:
         if pending.effect_class != "irreversible" or not pending.claimed:

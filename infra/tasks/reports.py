@@ -24,7 +24,8 @@ from events.ids import digest, keyed
 from events.store import Effect
 from infra.nats.client import Client
 from infra.nats.connection import Connection, Listening
-from infra.tasks.dispatch import Dispatch, Owned, Pending, Unsure
+from infra.tasks.dispatch import Dispatch, Owned
+from infra.tasks.pending import Pending, Unsure
 from infra.tasks.wire import (
     GONE,
     LATER,
