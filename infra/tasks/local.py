@@ -18,22 +18,18 @@ import msgspec
 
 from actors.workflows.tasks import Catalogue, Task, TaskCall, TaskError, TaskResult
 from events.blobs import Blobs
-from events.errors import NotFound, ThespisError, TooLarge, Unavailable
+from events.errors import ThespisError
 from infra.tasks.context import Context
-from infra.tasks.lanes import Lane, Ticket
+from infra.tasks.lanes import Lane
 from infra.tasks.processes import Lost, Processes
+from infra.tasks.running import Name, Running
 from infra.tasks.threads import Threads
-from infra.tasks.values import LIMIT, kept, refers, resolved
+from infra.tasks.values import carried, check_output, plain, read_input
 
 log = logging.getLogger("thespis.tasks")
 
 LAST_MOMENT: Final = 1.0
 """Seconds an async task has to clean up once its time is over."""
-PATIENCE: Final = 30.0
-"""Seconds a call waits for the store of large values to come back."""
-
-Name = tuple[str, str, str, int]
-"""(tenant, run, step, attempt): at most one call of that name is performed at a time."""
 MayBegin = Callable[[], Awaitable[bool]]
 Show = Callable[[str, TaskCall, Any], None]
 """Called with (tenant, call, data): progress for whoever is watching."""
@@ -51,31 +47,6 @@ class Slots(msgspec.Struct, frozen=True):
     here: int = 256
     threads: int = 32
     processes: int | None = None
-
-
-class Running:
-    """One call, from its arrival to its result."""
-
-    __slots__ = (
-        "beat", "call", "child", "context", "done", "lane", "name", "started", "task", "tenant", "ticket", "timers",
-        "verdict", "work",
-    )  # fmt: skip
-
-    def __init__(self, name: Name, call: TaskCall, task: Task, lane: Lane, done: asyncio.Future[TaskResult]) -> None:
-        self.name = name
-        self.call = call
-        self.task = task
-        self.lane = lane
-        self.done = done
-        self.context: Context | None = None
-        self.started = 0
-        self.beat = 0.0
-        self.ticket: Ticket | None = None
-        self.work: asyncio.Task[None] | None = None
-        self.child: Any = None
-        self.timers: list[asyncio.TimerHandle] = []
-        self.verdict: tuple[str, str] | None = None
-        """(kind, message) once it was decided that this call is to end, and how."""
 
 
 class Executor:
@@ -174,9 +145,7 @@ class Executor:
         task = self._find(call.task)
         if task is None or task.reconcile is None:
             return None
-        value = await self._input(call, task)
-        if task.where == "process" and task.input is not Any:
-            value = msgspec.convert(value, task.input)
+        value = await read_input(call, task, self.blobs, typed=True)
         context = Context(task.name, tenant, call.run, call.step, call.attempt, call.key, lambda _what, _data: None)
         arguments = (value, context)[: len(signature(task.reconcile).parameters)]
         if iscoroutinefunction(task.reconcile) or self._inline:
@@ -188,7 +157,9 @@ class Executor:
             return None
         status, value = found
         if status == "succeeded":
-            return status, TaskResult(await self._kept(_encode(value)), worker=self.worker, usage=context.used())
+            return status, TaskResult(
+                await carried(_encode(value), self.blobs), worker=self.worker, usage=context.used()
+            )
         return "failed", str(value)
 
     # -- begin
@@ -207,7 +178,7 @@ class Executor:
         """It has a slot."""
         loop = asyncio.get_running_loop()
         if running.timers:
-            self._stop_timers(running)
+            running.stop_timers()
         if may_begin is None:
             self._clock(running)
         running.work = loop.create_task(self._work(running, may_begin))
@@ -231,15 +202,16 @@ class Executor:
         try:
             if may_begin is not None:
                 if not await may_begin():
-                    self._settle(running, self._result(running, kind="withdrawn", message="not ours to begin"))
+                    self._settle(running, running.result(self.worker, kind="withdrawn", message="not ours to begin"))
                     return
                 self._clock(running)
             context = running.context
             assert context is not None
-            value = await self._input(running.call, task)
+            in_child = task.where == "process" and not self._inline  # which gives the input its type itself
+            value = await read_input(running.call, task, self.blobs, typed=not in_child)
             if running.verdict is not None:
                 raise asyncio.CancelledError
-            if task.where == "process" and not self._inline:
+            if in_child:
                 encoded = await self._in_child(running, value)
             else:
                 if task.where == "here":
@@ -251,59 +223,32 @@ class Executor:
                     output = await self._threads.run(call)
                 encoded = _encode(output)
             if task.output is not Any:
-                _fits(encoded, task)
-            result = await self._kept(encoded)
-            self._settle(running, self._result(running, output=result))
+                check_output(encoded, task)
+            result = await carried(encoded, self.blobs)
+            self._settle(running, running.result(self.worker, output=result))
         except asyncio.CancelledError:
             kind, message = running.verdict or ("cancelled", "the task stopped by itself")
-            self._settle(running, self._result(running, kind=kind, message=message))
+            self._settle(running, running.result(self.worker, kind=kind, message=message))
         except TaskError as error:
-            self._settle(running, self._result(running, kind=error.kind, message=str(error), data=_plain(error.data)))
+            self._settle(
+                running, running.result(self.worker, kind=error.kind, message=str(error), data=plain(error.data))
+            )
         except Lost as error:
             kind, message = running.verdict or ("lost", str(error))
-            self._settle(running, self._result(running, kind=kind, message=message), unsure=True)
+            self._settle(running, running.result(self.worker, kind=kind, message=message), unsure=True)
         except Exception as error:
             log.info("task %s failed", task.id, exc_info=not isinstance(error, ThespisError))
             text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-            self._settle(running, self._result(running, kind="error", message=text), unsure=isinstance(error, OSError))
+            self._settle(
+                running, running.result(self.worker, kind="error", message=text), unsure=isinstance(error, OSError)
+            )
 
     def _worked(self, running: Running, work: asyncio.Task[None]) -> None:
         """The slot is free; here, because a task that is stopped before its first step never runs."""
         if work.cancelled():
             kind, message = running.verdict or ("cancelled", "stopped")
-            self._settle(running, self._result(running, kind=kind, message=message))
+            self._settle(running, running.result(self.worker, kind=kind, message=message))
         running.lane.leave(running.task.id, running.task.at_once)
-
-    async def _input(self, call: TaskCall, task: Task) -> Any:
-        value = call.input
-        if refers(value):
-            value = await self._patiently(lambda: resolved(call.input, self.blobs))
-        if task.input is Any or (task.where == "process" and not self._inline):
-            return value
-        try:
-            return msgspec.convert(value, task.input)
-        except msgspec.ValidationError as error:
-            raise TaskError(f"the input of {task.id}: {error}", kind="invalid") from None
-
-    async def _kept(self, encoded: bytes) -> Any:
-        if len(encoded) <= LIMIT:
-            return msgspec.Raw(encoded)
-        return await self._patiently(lambda: kept(encoded, self.blobs))
-
-    async def _patiently(self, work: Callable[[], Any]) -> Any:
-        """Work with the store of large values, again while it is away."""
-        deadline = asyncio.get_running_loop().time() + PATIENCE
-        while True:
-            try:
-                return await work()
-            except NotFound as error:
-                raise TaskError(error.message, kind="invalid") from None
-            except TooLarge as error:
-                raise TaskError(f"a large value: {error.message}", kind="too-large") from None
-            except Unavailable as error:
-                if asyncio.get_running_loop().time() > deadline:
-                    raise TaskError(f"a large value: {error.message}", kind="unavailable") from None
-            await asyncio.sleep(0.5)
 
     async def _in_child(self, running: Running, value: Any) -> bytes:
         assert running.context is not None
@@ -319,22 +264,16 @@ class Executor:
 
     # -- end
 
-    def _result(
-        self, running: Running, *, output: Any = None, kind: str = "", message: str = "", data: Any = None
-    ) -> Any:
-        used = running.context.used() if running.context is not None else {}
-        return TaskResult(output, kind, message, data, running.started, self.worker, used)
-
     def _settle(self, running: Running, result: TaskResult, *, unsure: bool = False) -> None:
         """Its result is known. What a thread still returns later is discarded. `unsure`: what it did is not known."""
-        self._stop_timers(running)
+        running.stop_timers()
         if self._running.get(running.name) is running:
             del self._running[running.name]
         if running.done.done():
             return
         if running.verdict is not None and running.verdict[0] != "cancelled" and not result.kind:
             kind, message = running.verdict
-            result = self._result(running, kind=kind, message=message)
+            result = running.result(self.worker, kind=kind, message=message)
         unsure = unsure or result.kind == "timeout"
         if unsure and running.context is not None and running.task.effect_class == "irreversible":
             running.done.set_exception(OutcomeUnknown(result.message))
@@ -349,9 +288,9 @@ class Executor:
         if running.work is None:
             if running.ticket is not None:
                 running.ticket.left = True
-            self._settle(running, self._result(running, kind=kind, message=message))
+            self._settle(running, running.result(self.worker, kind=kind, message=message))
             return
-        self._stop_timers(running)
+        running.stop_timers()
         if running.context is not None:
             running.context.cancelled = True
         if running.task.where == "here":
@@ -368,7 +307,7 @@ class Executor:
         if running.child is not None:
             running.child.kill()
         kind, message = running.verdict or ("cancelled", "stopped")
-        self._settle(running, self._result(running, kind=kind, message=message), unsure=True)
+        self._settle(running, running.result(self.worker, kind=kind, message=message), unsure=True)
 
     def _drop(self, running: Running) -> None:
         """Nobody waits for it any more."""
@@ -384,7 +323,7 @@ class Executor:
         self._end(running, "timeout", f"nobody began within {running.call.queued} s", 0.0)
 
     def _out_of_time(self, running: Running, timeout: float) -> None:
-        self._end(running, "timeout", f"not done within {timeout:g} s", LAST_MOMENT if _is_here(running) else 0.0)
+        self._end(running, "timeout", f"not done within {timeout:g} s", LAST_MOMENT if running.here else 0.0)
 
     def _check_beat(self, running: Running) -> None:
         allowed = running.call.heartbeat
@@ -395,34 +334,10 @@ class Executor:
         if loop.time() < due - 0.001:
             running.timers.append(loop.call_at(due, self._check_beat, running))
             return
-        self._end(running, "timeout", f"no sign of life for {allowed:g} s", LAST_MOMENT if _is_here(running) else 0.0)
+        self._end(running, "timeout", f"no sign of life for {allowed:g} s", LAST_MOMENT if running.here else 0.0)
 
     def _said(self, running: Running, loop: asyncio.AbstractEventLoop, what: str, data: Any) -> None:
         """A sign of life, from any thread."""
         running.beat = loop.time()
         if what == "progress" and self.show is not None:
             loop.call_soon_threadsafe(self.show, running.name[0], running.call, data)
-
-    def _stop_timers(self, running: Running) -> None:
-        for timer in running.timers:
-            timer.cancel()
-        running.timers.clear()
-
-
-def _is_here(running: Running) -> bool:
-    return running.task.where == "here"
-
-
-def _fits(encoded: bytes, task: Task) -> None:
-    try:
-        msgspec.json.decode(encoded, type=task.output)
-    except msgspec.ValidationError as error:
-        raise TaskError(f"the result of {task.id} is not what it promises: {error}", kind="invalid-output") from None
-
-
-def _plain(data: Any) -> Any:
-    """Data of an error, if it can be stored."""
-    try:
-        return msgspec.to_builtins(data)
-    except TypeError:
-        return repr(data)

@@ -1,6 +1,6 @@
 """A host's calls in the queue: put there, looked for, taken out again.
 
-A publication that failed may have arrived. So a call is published on a subject of its own, and only if nothing is there.
+A publication that failed may have arrived: a call has a subject of its own, and is published only if nothing is there.
 """
 
 from __future__ import annotations
