@@ -16,7 +16,7 @@ from actors.tools.policy_conditions import minutes
 from actors.tools.policy_rules import Grant, Policy, Rule, When, Window
 from actors.workflows.definition.document import Document, read
 from actors.workflows.definition.fields import Duration, Many, Texts
-from actors.workflows.definition.model import Model
+from actors.workflows.definition.parts import Model
 from actors.workflows.definition.problems import DefinitionInvalid, Problem, nearest
 from actors.workflows.definition.schema import schema_of
 from actors.workflows.definition.shape import shaped

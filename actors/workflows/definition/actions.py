@@ -6,7 +6,8 @@ from typing import Any, Protocol
 
 from actors.workflows.definition.durations import seconds
 from actors.workflows.definition.expressions import Reader
-from actors.workflows.definition.model import ApproveModel, CaseModel, StepModel, WaitModel
+from actors.workflows.definition.model import StepModel
+from actors.workflows.definition.parts import ApproveModel, CaseModel, WaitModel
 from actors.workflows.definition.problems import nearest
 from actors.workflows.definition.schemas import input_problems
 from actors.workflows.definition.scopes import View

@@ -11,8 +11,9 @@ from actors.workflows.definition.actions import Tasks
 from actors.workflows.definition.assets import step_view
 from actors.workflows.definition.document import Document, token
 from actors.workflows.definition.expressions import Reader
-from actors.workflows.definition.model import ScheduleModel, WorkflowModel
+from actors.workflows.definition.model import WorkflowModel
 from actors.workflows.definition.needs import assets
+from actors.workflows.definition.parts import ScheduleModel
 from actors.workflows.definition.problems import DefinitionInvalid
 from actors.workflows.definition.schemas import inputs_schema, outputs_schema, schedule_problems, typed_output
 from actors.workflows.definition.scopes import View, open_blocks

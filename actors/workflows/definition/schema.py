@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from actors.workflows.definition.model import ACTIONS, Model, WorkflowModel
+from actors.workflows.definition.model import ACTIONS, WorkflowModel
+from actors.workflows.definition.parts import Model
 from actors.workflows.definition.shape import forms
 
 EXAMPLE: Final[dict[str, Any]] = {

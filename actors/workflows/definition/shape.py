@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 from actors.workflows.definition.document import Document, token
 from actors.workflows.definition.fields import IDENTIFIER, Many
-from actors.workflows.definition.model import LATER, Model, WorkflowModel
+from actors.workflows.definition.model import LATER, WorkflowModel
+from actors.workflows.definition.parts import Model
 from actors.workflows.definition.problems import Problem, nearest
 
 if TYPE_CHECKING:

@@ -14,13 +14,10 @@ from actors.workflows.definition.model import (
     BELONGS,
     CatchModel,
     FinallyModel,
-    LoopModel,
-    MapModel,
-    PolicyModel,
-    ProducesModel,
     StepModel,
 )
 from actors.workflows.definition.needs import order, written
+from actors.workflows.definition.parts import LoopModel, MapModel, PolicyModel, ProducesModel
 from actors.workflows.definition.scopes import RESERVED, Block, View
 from actors.workflows.plan import (
     Check,
