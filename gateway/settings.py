@@ -11,7 +11,7 @@ from ipaddress import ip_address
 from typing import Any, Final
 
 from events.address import DEFAULT_TENANT
-from events.errors import BadDefinition
+from events.errors import InvalidSetting
 
 
 def _setting(default: Any, doc: str) -> Any:
@@ -38,6 +38,8 @@ class Settings:
     body_timeout: float = _setting(30.0, "time for a body to arrive")
     ask_timeout: float = _setting(10.0, "time an ask waits for its answer, unless `Prefer: wait=` says otherwise")
     max_wait: float = _setting(60.0, "longest wait anybody may ask for")
+
+    completion_wait: float = _setting(590.0, "longest that an unstreamed chat completion is waited for")
 
     page: int = _setting(100, "rows of a page, unless `limit` says otherwise")
     max_page: int = _setting(1000, "most rows of a page")
@@ -97,7 +99,7 @@ def from_environment(environment: Mapping[str, str] | None = None, **given: Any)
     """Settings from the environment, overruled by what is given (and not None).
 
     Variables with our prefix that are no setting of the door are left to others, unless they look like a misspelt one.
-    Raises BadDefinition naming the variable.
+    Raises InvalidSetting naming the variable.
     """
     environment = os.environ if environment is None else environment
     values: dict[str, Any] = {}
@@ -107,7 +109,7 @@ def from_environment(environment: Mapping[str, str] | None = None, **given: Any)
             default: Any = fields[name].default
             values[fields[name].name] = _parse(name, text, default.__class__)
         elif name.startswith(PREFIX) and (near := get_close_matches(name, fields, 1, 0.9)):
-            raise BadDefinition(f"{name} is not a setting", hint=f"did you mean {near[0]}?")
+            raise InvalidSetting(f"{name} is not a setting", hint=f"did you mean {near[0]}?")
     values |= {name: value for name, value in given.items() if value is not None}
     return dataclasses.replace(Settings(), **values)
 
@@ -119,7 +121,7 @@ def _parse(name: str, text: str, kind: type[Any]) -> Any:
             return words[text.strip().lower()]
         value = kind(text)
     except (ValueError, KeyError) as error:
-        raise BadDefinition(f"{name}={text!r} is not a {kind.__name__}", hint=f"it means: {names()[name]}") from error
+        raise InvalidSetting(f"{name}={text!r} is not a {kind.__name__}", hint=f"it means: {names()[name]}") from error
     if kind in (int, float) and not 0 <= value < float("inf"):
-        raise BadDefinition(f"{name}={text!r} is not a size, time or rate", hint=f"it means: {names()[name]}")
+        raise InvalidSetting(f"{name}={text!r} is not a size, time or rate", hint=f"it means: {names()[name]}")
     return value

@@ -44,8 +44,11 @@ SCOPES: Final = {
 LOCAL, ANONYMOUS = "local", "anonymous"
 """Names of those who come without a token: on loopback, and where none is asked for. No token may have them."""
 
+PREFIX: Final = "ths_"
+"""What every token begins with."""
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
-_TOKEN = re.compile(r"ths_([a-z2-7]{12})_[A-Za-z0-9_-]{43}")
+_TOKEN = re.compile(PREFIX + r"([a-z2-7]{12})_[A-Za-z0-9_-]{43}")
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 
 
@@ -104,7 +107,7 @@ async def create_token(
     check_tenant(tenant)
     for _ in range(3):
         id = "".join(secrets.choice(_ALPHABET) for _ in range(12))
-        text = f"ths_{id}_{secrets.token_urlsafe(32)}"
+        text = f"{PREFIX}{id}_{secrets.token_urlsafe(32)}"
         at = now()
         until = None if expires_in is None else at + int(expires_in * 1e6)
         token = Token(id, tenant, name, wanted, hash_of(text), at, until)

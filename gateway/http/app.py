@@ -14,6 +14,7 @@ from aiohttp import web
 
 from events.errors import Busy, DeadlineExceeded, InvalidData, NotFound, ThespisError, TooLarge, Unauthenticated
 from events.ids import random_id
+from gateway.http.context import KEY
 from gateway.http.door import Door
 from gateway.http.guard import Guard, outward
 from gateway.http.keys import CLOSING, GUARD, SHOWS, TAIL
@@ -86,7 +87,7 @@ def _inner(route: Route, door: Door, settings: Settings, guard: Guard) -> _Inner
 
     async def run(request: web.Request) -> web.StreamResponse:
         request[ROUTE] = route
-        principal = request[PRINCIPAL] = await guard.enter(request, route.scope)
+        principal = request[PRINCIPAL] = await guard.enter(request, route.scope, any_key=route.any_key)
         check_accept(request.headers.get("Accept"), route.produces)
         query = parse(request.query, route.query)
         return await route.handler(Call(request, door, settings, principal, query))
@@ -176,6 +177,8 @@ def _problem(request: web.Request, error: BaseException, *, allow: str | None = 
     media, route = MEDIA_TYPE, request.get(ROUTE)
     if route is not None and route.errors is not None:
         media, document = JSON, route.errors(document)
+        if request.method == "POST" and status != 429 and KEY not in request.headers:
+            headers["X-Should-Retry"] = "false"  # OpenAI's clients would say it again by themselves, under another key
     response = web.Response(body=msgspec.json.encode(document), status=status, headers=headers, content_type=media)
     if status in _HANG_UP and request.can_read_body and not request.content.at_eof():
         response.force_close()  # the rest of the body is not worth reading

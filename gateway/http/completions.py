@@ -2,7 +2,8 @@
 
 The conversation is the one in `metadata.conversation`, else that of the `user` with this agent, else a new one. One
 that goes on knows what was said before, so of the messages only those after the last answer are taken; a new one is
-given all of them. What cannot be kept (functions of the client, several choices, a form of its own) is refused.
+given all of them. What cannot be kept (functions of the client, several choices, a form of its own, a text to stop at)
+is refused.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from aiohttp import web
 from events import ids
 from events.errors import Conflict, DeadlineExceeded, InvalidData, ThespisError
 from gateway.http import body
-from gateway.http.completions_stream import pieces
+from gateway.http.completions_stream import asks_for, pieces
 from gateway.http.context import REPLAYED, key
 from gateway.http.conversation_feed import stream_of
 from gateway.http.guard import outward
@@ -57,11 +58,13 @@ async def complete(call: Call) -> web.StreamResponse:
     posted = await post(call, stream, heard(call, stream.partition("/")[2], text, name, asked.model), used)
     if asked.stream:
         return await live(call, b"", lambda writer: _stream(call, writer, asked, id, posted))
-    turn = await answered(call, stream, posted, call.settings.max_wait)
+    wait = call.settings.completion_wait
+    turn = await answered(call, stream, posted, wait, lambda turn: turn.over or bool(turn.asks))
     if turn is None or not turn.over:
+        asks = "; ".join(map(asks_for, turn.asks)) if turn is not None else ""
         raise DeadlineExceeded(
-            f"the turn goes on after {call.settings.max_wait:g} s",
-            hint=f"repeat with the same Idempotency-Key, or read /v1/conversations/{id}",
+            asks or f"the turn goes on after {wait:g} s",
+            hint=f"afterwards repeat with the same Idempotency-Key, or read /v1/conversations/{id}",
         )
     _check_turn(turn)
     headers = {PLACE: id} | ({REPLAYED: "true"} if posted.duplicate else {})
@@ -74,6 +77,10 @@ def _check(asked: CompletionIn) -> None:
         raise InvalidData("an agent has its own tools", hint="its definition names them; leave `tools` out")
     if asked.n not in (None, 1):
         raise InvalidData(f"{asked.n} choices cannot be made, only one", hint="leave `n` out")
+    if asked.stop:
+        raise InvalidData("an answer cannot be cut at a text", hint="leave `stop` out")
+    if asked.logprobs:
+        raise InvalidData("there are no probabilities of tokens", hint="leave `logprobs` out")
     if asked.response_format is not None and asked.response_format.type != "text":
         raise InvalidData("the form of answers is in the agent's definition", hint="leave `response_format` out")
     if asked.messages[-1].role == "assistant":
@@ -192,7 +199,6 @@ async def _chunks(call: Call, asked: CompletionIn, id: str, posted: Posted) -> A
         if wants_usage:
             yield head | {"choices": [], "usage": _usage(piece)}
         return
-    raise DeadlineExceeded("this door closes", hint=f"read /v1/conversations/{id}")
 
 
 def _delta(delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:

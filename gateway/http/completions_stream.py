@@ -12,20 +12,22 @@ from typing import Any, Final
 
 import msgspec
 
-from events.conversations import ModelAnswered, TurnReplied
+from events.conversations import ModelAnswered, ToolWaits, TurnReplied
 from events.envelope import Event
+from events.errors import DeadlineExceeded, Unauthenticated
 from gateway.http.conversation_feed import Feed
 from gateway.http.keys import SHOWS
 from gateway.http.posting import Posted, began
 from gateway.http.route import Call
 from gateway.http.showing import Shown
-from gateway.http.transcript import TurnLine
+from gateway.http.transcript import ToolLine, TurnLine
 
 AGAIN: Final = "\n\n[the answer begins again]\n\n"
 GAP: Final = "\n\n"
 """Between what was said before a tool was used and what is said after."""
 
 _DECODERS: Final[dict[str, Callable[[bytes], Any]]] = {
+    "ToolWaits": msgspec.json.Decoder(ToolWaits).decode,
     "ModelAnswered": msgspec.json.Decoder(ModelAnswered).decode,
     "TurnReplied": msgspec.json.Decoder(TurnReplied).decode,
 }
@@ -38,6 +40,8 @@ class Said:
         self._step = 0
         self._text = ""
         """Of this step."""
+        self._asked = False
+        """Whether its tools were said to wait, after its text."""
 
     def piece(self, piece: Shown) -> str:
         """A piece is being written."""
@@ -55,11 +59,17 @@ class Said:
         """The answer is committed."""
         return self._be(text)
 
+    def asks(self, tool: ToolLine) -> str:
+        """People have to agree to a tool: who reads this may be one of them."""
+        gap = GAP if self._text or self._asked else ""
+        self._asked = True
+        return f"{gap}[{asks_for(tool)}]"
+
     def _begin(self, step: int) -> str:
         if step == self._step:
             return ""
-        gap = GAP if self._text else ""
-        self._step, self._text = step, ""
+        gap = GAP if self._text or self._asked else ""
+        self._step, self._text, self._asked = step, "", False
         return gap
 
     def _be(self, text: str) -> str:
@@ -70,16 +80,26 @@ class Said:
         return AGAIN + text if text else ""
 
 
+def asks_for(tool: ToolLine) -> str:
+    """That people have to agree to a tool, and how."""
+    return f"{tool.tool} waits for agreement: thespis approvals approve {tool.approval}"
+
+
 async def pieces(call: Call, stream: str, posted: Posted) -> AsyncGenerator[str | TurnLine]:
-    """The answer to a message in pieces of text, and at last the turn that has ended."""
+    """The answer to a message in pieces of text, and at last the turn that has ended.
+
+    Raises Unauthenticated, DeadlineExceeded.
+    """
     transcript = await began(call, stream, posted)
     said = Said()
-    feed = Feed(call, stream, transcript.position)
+    feed = Feed(call, stream, transcript.position, "conversations:write")
     async with call.request.app[SHOWS].watch(call.tenant, stream) as showing, aclosing(feed.frames(showing)) as frames:
         if (turn := transcript.turn_of(posted.number)) is not None and turn.over:
             yield said.replied(turn.text)
             yield turn
             return
+        for tool in turn.asks if turn is not None else ():
+            yield said.asks(tool)
         async for frame in frames:
             text = ""
             match frame:
@@ -99,6 +119,9 @@ async def pieces(call: Call, stream: str, posted: Posted) -> AsyncGenerator[str 
             if turn is not None and turn.over:
                 yield turn
                 return
+    if "token" in feed.ended:
+        raise Unauthenticated(feed.ended)
+    raise DeadlineExceeded("this door closes", hint=f"read /v1/conversations/{stream.partition('/')[2]}")
 
 
 def _of(event: Event, turn: TurnLine, said: Said) -> str:
@@ -108,6 +131,8 @@ def _of(event: Event, turn: TurnLine, said: Said) -> str:
     match data:
         case ModelAnswered(late=False) if data.turn == turn.turn and data.step:
             return said.answered(data.step, data.answer.text)
+        case ToolWaits() if data.turn == turn.turn:
+            return "".join(said.asks(tool) for tool in turn.asks if tool.ordinal == data.ordinal)
         case TurnReplied() if data.turn == turn.turn:
             return said.replied(data.text)
         case _:

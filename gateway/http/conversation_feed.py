@@ -54,14 +54,15 @@ async def exists(call: Call, id: str) -> str:
 
 
 class Feed:
-    """One conversation from a position on."""
+    """One conversation from a position on, for a token that has the scope."""
 
-    def __init__(self, call: Call, stream: str, cursor: int) -> None:
+    def __init__(self, call: Call, stream: str, cursor: int, scope: str = "conversations:read") -> None:
         self._call = call
         self._wants = Filter(call.tenant, stream=stream)
         self._answered = (0, 0)
         self._pace = Pace(_PAGE)
         self.cursor = cursor
+        self._scope = scope
         self.ended = ""
         """Why there are no more frames."""
 
@@ -85,7 +86,7 @@ class Feed:
                     yield piece
             if time.monotonic() - checked >= settings.heartbeat:
                 checked = time.monotonic()
-                if not await guard.still(self._call.request, "conversations:read"):
+                if not await guard.still(self._call.request, self._scope):
                     self.ended = "the token is not valid any more"
                     return
         self.ended = "closing"

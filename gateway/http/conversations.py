@@ -111,7 +111,7 @@ async def say(call: Call) -> web.Response:
     given = key(call.request) or asked.id
     name = asked.id or (keyed(call, stream, "message") if given else ids.random_id())
     posted = await post(call, stream, heard(call, id, asked.text, name, asked.agent or ""), given)
-    turn = await answered(call, stream, posted, asked.wait or 0.0)
+    turn = await answered(call, stream, posted, min(asked.wait or 0.0, call.settings.max_wait))
     over = turn is not None and turn.over
     headers = {REPLAYED: "true"} if posted.duplicate else None
     return answer(posted_out(id, posted, turn), status=200 if over else 202, headers=headers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
+from typing import Final
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -12,7 +13,10 @@ from events.errors import BusUnavailable, Corrupt, Forbidden, StoreUnavailable, 
 from events.tokens import Token, TokenStore
 from gateway.http.buckets import Buckets
 from gateway.settings import Settings, is_loopback
-from gateway.tokens import ANONYMOUS, LOCAL, SCOPES, Principal, hash_of, now, principal, verify
+from gateway.tokens import ANONYMOUS, LOCAL, PREFIX, SCOPES, Principal, hash_of, now, principal, verify
+
+TOKENLESS: Final = web.RequestKey("tokenless", bool)
+"""Its `Authorization` was let be: who came is the tokenless user."""
 
 _PROXIES = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP")
 
@@ -39,9 +43,15 @@ class Guard:
         self._hosts = {name.strip().lower() for name in settings.allowed_hosts.split(",") if name.strip()}
         self._local = Principal(f"user:{LOCAL}", settings.tenant, frozenset(SCOPES))
 
-    async def enter(self, request: web.Request, scope: str) -> Principal:
-        """Who is asking. Raises Unauthenticated, Forbidden, RateLimited, StoreUnavailable."""
+    async def enter(self, request: web.Request, scope: str, *, any_key: bool = False) -> Principal:
+        """Who is asking. Raises Unauthenticated, Forbidden, RateLimited, StoreUnavailable.
+
+        With `any_key`, a door that needs no token takes a bearer that is none of ours for none at all.
+        """
         header = request.headers.get("Authorization")
+        if any_key and header is not None and self._settings.tokenless and _is_foreign(header):
+            header = None
+            request[TOKENLESS] = True
         if header is not None:
             who = await self._by_token(request, header)
         elif self._settings.tokenless:
@@ -63,7 +73,7 @@ class Guard:
     async def still(self, request: web.Request, scope: str) -> bool:
         """Whether someone who entered long ago may still stay."""
         header = request.headers.get("Authorization")
-        if header is None:
+        if header is None or request.get(TOKENLESS):
             return True
         try:
             return (await self._by_token(request, header)).allows(scope)
@@ -118,6 +128,12 @@ class Guard:
 
     def _is_ours(self, name: str) -> bool:
         return name in self._hosts or is_loopback(name)
+
+
+def _is_foreign(header: str) -> bool:
+    """Whether it bears a key, but not one that was made here."""
+    kind, _, text = header.partition(" ")
+    return kind.lower() == "bearer" and not text.strip().startswith(PREFIX)
 
 
 def _name(host: str) -> str:

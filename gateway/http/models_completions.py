@@ -64,6 +64,8 @@ class CompletionIn(Foreign):
     user: Annotated[str, Field(max_length=500)] | None = Field(None, description="the same user: the same conversation")
     metadata: CompletionMetadata | None = Field(None, description="`conversation`: the one to go on with")
     n: int | None = 1
+    stop: str | list[str] | None = None
+    logprobs: bool | None = None
     tools: list[Any] | None = None
     functions: list[Any] | None = None
     response_format: ResponseFormat | None = None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from operator import attrgetter
 from typing import Any, Final
 
 import msgspec
@@ -94,13 +96,15 @@ async def began(call: Call, stream: str, posted: Posted) -> Transcript:
     return transcript
 
 
-async def answered(call: Call, stream: str, posted: Posted, wait: float) -> TurnLine | None:
-    """The turn that answers a message: once it has ended, or as it is after `wait` seconds."""
-    end = time.monotonic() + min(wait, call.settings.max_wait)
+async def answered(
+    call: Call, stream: str, posted: Posted, wait: float, enough: Callable[[TurnLine], bool] = attrgetter("over")
+) -> TurnLine | None:
+    """The turn that answers a message: once it has ended or is `enough`, or as it is after `wait` seconds."""
+    end = time.monotonic() + wait
     transcript = await began(call, stream, posted)
     feed = Feed(call, stream, transcript.position)
     nothing = Showing()
-    while (turn := transcript.turn_of(posted.number)) is None or not turn.over:
+    while (turn := transcript.turn_of(posted.number)) is None or not enough(turn):
         events = await feed.events()
         if events is not None:
             transcript.fold(events)

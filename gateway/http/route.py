@@ -73,6 +73,8 @@ class Route:
     """A stream without end: no limit of time, not counted as a request in hand."""
     endless: bool = False
     """May answer with a stream without end: no limit of time, not counted as a request in hand."""
+    any_key: bool = False
+    """For clients that cannot be without a key: a door that asks for no token passes over one that is none of ours."""
     errors: Callable[[dict[str, Any]], dict[str, Any]] | None = None
     """How a problem document is told here, where clients expect another form."""
 

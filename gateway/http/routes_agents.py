@@ -222,6 +222,7 @@ AGENT_ROUTES: Final[tuple[Route, ...]] = (
         answer=models_completions.CompletionOut,
         headers=_KEYED,
         endless=True,
+        any_key=True,
         errors=completions.errors,
     ),
     *TOOL_ROUTES,

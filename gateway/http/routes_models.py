@@ -1,4 +1,4 @@
-"""The route of models: part of the list in `routes.py`."""
+"""The routes of models: part of the list in `routes.py`."""
 
 from __future__ import annotations
 
@@ -15,5 +15,17 @@ MODEL_ROUTES: Final[tuple[Route, ...]] = (
         summary="Agents, as models of `/v1/chat/completions`; and the language models of each provider of this host",
         scope="agents:read",
         answer=models_providers.ModelsOut,
+        any_key=True,
+        errors=providers.errors,
+    ),
+    Route(
+        method="GET",
+        path="/v1/models/{model}",
+        handler=providers.show_model,
+        summary="An agent, as a model of `/v1/chat/completions`",
+        scope="agents:read",
+        answer=models_providers.AgentModelOut,
+        any_key=True,
+        errors=providers.errors,
     ),
 )

@@ -63,6 +63,11 @@ class TurnLine(msgspec.Struct):
         """Whether it has ended."""
         return self.status in ENDED
 
+    @property
+    def asks(self) -> list[ToolLine]:
+        """Tools that people have to agree to now."""
+        return [tool for tool in self.tools if tool.status == "waiting"]
+
 
 class MessageLine(msgspec.Struct):
     """Something somebody wrote. `turn` is 0 while it waits."""

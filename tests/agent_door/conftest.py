@@ -37,6 +37,13 @@ def mortal(postgres_shared: Postgres, workplace: Path) -> Iterator[Place]:
 
 
 @pytest.fixture
+def restless(postgres_shared: Postgres, workplace: Path) -> Iterator[Place]:
+    """A host that looks after its streams all the time, and does not wait long for a completion."""
+    with host(postgres_shared, workplace, THESPIS_HEARTBEAT="0.05", THESPIS_COMPLETION_WAIT="0.3") as process:
+        yield process
+
+
+@pytest.fixture
 def short_of_patience(postgres_shared: Postgres, workplace: Path) -> Iterator[Place]:
     """A host that waits for no client."""
     with host(postgres_shared, workplace, THESPIS_SLOW_CLIENT="0.3") as process:

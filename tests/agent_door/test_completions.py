@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from typing import Any, Literal
 
-import aiohttp
 import pytest
 from pydantic import BaseModel, ConfigDict
 
@@ -202,6 +201,7 @@ async def test_errors_have_the_form_its_clients_know(site: Site) -> None:
         {"messages": hello}, {"model": "ada", "messages": []}, {"model": "ada", "messages": [{"role": "user"}]},
         {"model": "ada", "messages": hello, "n": 2}, {"model": "ada", "messages": hello, "tools": [{}]},
         {"model": "ada", "messages": hello, "response_format": {"type": "json_object"}},
+        {"model": "ada", "messages": hello, "stop": ["x"]}, {"model": "ada", "messages": hello, "logprobs": True},
         {"model": "ada", "messages": [*hello, {"role": "assistant", "content": "x"}]},
         {"model": "ada", "messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]},
     ]  # fmt: skip
@@ -220,26 +220,73 @@ async def test_a_stream_that_fails_says_so_at_its_end(site: Site) -> None:
     assert "would not" in found[-1].error.message
 
 
-async def test_what_a_tool_interrupts_is_told_in_one_text(site: Site) -> None:
+async def test_what_a_tool_interrupts_is_told_in_one_text_and_what_it_waits_for(site: Site) -> None:
     text = ""
+    asked = "[desk.note waits for agreement: thespis approvals approve noting.1.1.call]"
     async for chunk in chunks(site, user("note milk"), metadata={"conversation": "noting"}):
         assert isinstance(chunk, Chunk)
         text += "".join(choice.delta.content or "" for choice in chunk.choices)
-        if text == "I note it.":
+        if text.endswith("]"):
             held = await site.until(
                 "/v1/conversations/noting",
                 holds=lambda c: [t["approval"] for t in c["turns"][0]["tools"] if t["approval"]],
             )
             approval = held["turns"][0]["tools"][0]["approval"]
             await site.deny(approval)
-    assert text.startswith("I note it.\n\nthe tool said:")
+    assert text.startswith(f"I note it.\n\n{asked}\n\nthe tool said:")
 
 
-async def test_a_token_is_asked_for_in_their_words(served: Place) -> None:
-    async with aiohttp.ClientSession() as session, session.post(
-        served.url + URL, json={"model": "ada"}, headers={"Authorization": "Bearer nonsense"}
-    ) as response:  # fmt: skip
-        assert response.status == 401
-        assert Failure.model_validate(await response.json()).error.code == "invalid_api_key"
+async def test_whoever_waits_for_the_whole_is_told_that_people_are_asked(site: Site) -> None:
+    body = {"model": "ada", "messages": [user("note tea")], "metadata": {"conversation": "unstreamed"}}
+    for headers, again in (({}, "false"), ({"Idempotency-Key": "tea"}, None)):
+        status, found, answer = await site.call("POST", URL, json=body, headers=headers)
+        told = Failure.model_validate(answer).error
+        assert (status, told.code) == (504, "deadline-exceeded")
+        assert "desk.note waits for agreement: thespis approvals approve unstreamed." in told.message
+        # Clients that repeat by themselves would say it twice, unless a key says that it is the same.
+        assert found.get("X-Should-Retry") == again
+        await site.post("/v1/conversations/unstreamed/interrupt", {})
+
+
+async def test_whoever_may_only_talk_is_told_all_of_a_long_answer(restless: Place) -> None:
+    async with door(restless.url, await restless.token("talker", "conversations:write", "agents:read")) as site:
+        await site.ready()
+        parts = [part async for part in chunks(site, user("tale 60"))]
+        assert all(isinstance(part, Chunk) for part in parts), parts[-1]
+        told = await fails(site, 504, model="ada", messages=[user("tale 500")])
+        assert told.message.startswith("the turn goes on after 0.3 s")
+
+
+async def test_agents_are_the_models_there_are(site: Site) -> None:
+    listed = (await site.get("/v1/models"))["data"]
+    assert {one["id"] for one in listed} >= {"ada", "echo", "scribe"}
+    for one in listed:
+        assert one.keys() == {"id", "object", "created", "owned_by"}
+        assert await site.get(f"/v1/models/{one['id']}") == one
+    status, _, answer = await site.call("GET", "/v1/models/nobody")
+    told = Told.model_validate(answer["error"])
+    assert (status, told.code, answer["code"]) == (404, "model_not_found", "not-found"), (
+        "for their clients and for ours"
+    )
+
+
+async def test_clients_that_cannot_be_without_a_key_may_send_any_where_none_is_asked_for(served: Place) -> None:
+    async with door(served.url, "sk-nothing") as site:
+        found = await complete(site, user("hello"))
+        assert found.choices[0].message.content == "you said hello"
+        assert all([isinstance(part, Chunk) async for part in chunks(site, user("tale 3"))])
+        assert (await site.get("/v1/models/ada"))["id"] == "ada"
+        assert (await site.call("GET", "/v1/agents"))[0] == 401, "only where their protocol is spoken"
+        status, _, _ = await site.call("GET", "/v1/models", headers={"Origin": "https://evil.example"})
+        assert status == 403
+
+
+async def test_a_token_of_ours_that_is_wrong_is_no_key_of_theirs(served: Place) -> None:
+    async with door(served.url, f"ths_{'a' * 12}_{'b' * 43}") as site:
+        for method, path in (("POST", URL), ("GET", "/v1/models")):
+            status, _, answer = await site.call(
+                method, path, **({"json": {"model": "ada"}} if method == "POST" else {})
+            )
+            assert (status, Told.model_validate(answer["error"]).code) == (401, "invalid_api_key")
     async with door(served.url) as site:
         assert (await site.call("GET", URL))[0] == 405
