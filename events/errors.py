@@ -6,6 +6,7 @@ ThespisError
 │   ├── InvalidData        a body that does not fit its schema, is not JSON, or is nested too deeply
 │   ├── UnknownType        no actor kind, message, event, effect or projection of that name
 │   ├── TooLarge           a body, batch or decision above its limit
+│   ├── InvalidSetting     a variable of the environment or an option that is missing, or means nothing
 │   └── BadDefinition      user code or a plugin that contradicts itself
 ├── NotFound           the thing named does not exist
 ├── Unauthenticated    no valid token
@@ -78,6 +79,12 @@ class TooLarge(Invalid):
     """The request is larger than its limit."""
 
     code = "too-large"
+
+
+class InvalidSetting(Invalid):
+    """A setting is missing, or means nothing."""
+
+    code = "invalid-setting"
 
 
 class BadDefinition(Invalid):

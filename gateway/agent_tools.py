@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from actors.tools.tool import Tool, ToolCallInfo, ToolError
-from events.errors import BadDefinition, ThespisError
+from events.errors import BadDefinition, InvalidSetting, ThespisError
 from infra.sandbox.sandbox import Sandbox
 from infra.tools.browser import browser_tools
 from infra.tools.files.tool import files_tools
@@ -62,7 +62,7 @@ async def host_tools(
     try:
         found += [*web_tools(allow), *browser_tools(allow).tools]
     except ToolError as error:
-        raise BadDefinition(f"{WEB_ALLOW}: {error}", hint="as in intranet.example:8080,10.0.0.7:80") from None
+        raise InvalidSetting(f"{WEB_ALLOW}: {error}", hint="as in intranet.example:8080,10.0.0.7:80") from None
     return [*found, *(agent_tool(definition.name, definition.description) for definition, _ in definitions.values())]
 
 

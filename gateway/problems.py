@@ -125,6 +125,7 @@ PROBLEMS: Final[dict[type[e.ThespisError], Row]] = {
     e.InvalidData: Row("Invalid data", 400, INVALID, "correct the body; nothing of it was recorded"),
     e.UnknownType: Row("Unknown type", 400, INVALID, "check the spelling, and that the workspace declares the type"),
     e.TooLarge: Row("Too large", 413, INVALID, "send less at a time"),
+    e.InvalidSetting: Row("Invalid setting", 500, INVALID, "correct the setting, and start it again"),
     e.BadDefinition: Row("Bad definition", 500, INVALID, "correct the workspace"),
     UnknownParameter: Row("Unknown parameter", 400, INVALID, "/openapi.json lists the parameters"),
     MethodNotAllowed: Row("Method not allowed", 405, INVALID, "the Allow header lists the methods"),

@@ -28,6 +28,7 @@ import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 import msgspec
 import uvloop
@@ -37,7 +38,7 @@ from actors.core.history import history
 from actors.core.host import Host
 from actors.core.kind import Plugin, merge
 from events.envelope import Event
-from events.errors import BadDefinition, ThespisError
+from events.errors import InvalidSetting, ThespisError
 from events.ids import random_id
 from events.store import Append, Appended, Effect, Status, Verdict
 from gateway import workspace
@@ -274,13 +275,23 @@ async def serve(options: Options, ready: asyncio.Event | None = None) -> None:
         log.info("handing over")
 
 
+SERVERS: Final = (
+    "a host works for servers that are named: DATABASE_URL=postgresql://… NATS_URL=nats://…; "
+    "`thespis up` starts its own and a host with them"
+)
+"""What is to be done where the servers are not named."""
+
+
 def run(*, port: int | None, listen: str | None, workspaces: Sequence[Path], data: Path | None) -> None:
-    """`thespis host`: everything from the environment and the command line. Returns after the hand-over."""
+    """`thespis host`: everything from the environment and the command line. Returns after the hand-over.
+
+    Raises InvalidSetting, and what `running` raises.
+    """
     environment = os.environ
     database_url, nats_url = environment.get("DATABASE_URL", ""), environment.get("NATS_URL", "")
     for name, value in (("DATABASE_URL", database_url), ("NATS_URL", nats_url)):
         if not value:
-            raise BadDefinition(f"{name} is not set", hint="name the servers to use, or let `thespis up` start its own")
+            raise InvalidSetting(f"{name} is not set", hint=SERVERS)
     where = data or (Path(environment["THESPIS_DATA"]) if environment.get("THESPIS_DATA") else None)
     options = Options(
         database_url=database_url,

@@ -16,7 +16,7 @@ import uvloop
 
 from actors.workflows.tasks import Catalogue, Task
 from events.blobs import Blobs
-from events.errors import BadDefinition
+from events.errors import InvalidSetting
 from events.ids import random_id
 from gateway import workspace
 from infra.nats.blobs import BusBlobs
@@ -106,9 +106,9 @@ def run(
     workspaces: Sequence[str | Path],
     grace: float,
 ) -> None:
-    """`thespis worker`. Returns after it has drained. Raises BadDefinition, BusUnavailable."""
+    """`thespis worker`. Returns after it has drained. Raises InvalidSetting, BusUnavailable."""
     if not nats_url:
-        raise BadDefinition("no bus to work for", hint="set NATS_URL, or name a running instance with --data")
+        raise InvalidSetting("no bus to work for", hint="set NATS_URL, or name a running instance with --data")
     tasks = workspace.gather(workspaces).tasks
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     options = Options(nats_url, queues, tasks, labels, concurrency, database_url, grace)

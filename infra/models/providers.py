@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from actors.models.port import ModelError, ModelInfo, Provider
-from events.errors import BadDefinition
+from events.errors import InvalidSetting
 from infra.models.mistral import Mistral
 from infra.models.openai import URL, OpenAI
 from infra.models.scripted import NOTE, Scripted
@@ -20,7 +20,7 @@ PATIENCE: Final = 10.0
 def providers_from_environment(environment: Mapping[str, str]) -> list[Provider]:
     """`mistral` with MISTRAL_API_KEY, `openai` with OPENAI_API_KEY or OPENAI_BASE_URL, and always `scripted`.
 
-    Raises BadDefinition naming the variable.
+    Raises InvalidSetting naming the variable.
     """
     found: list[Provider] = []
     if key := environment.get("MISTRAL_API_KEY", "").strip():
@@ -33,7 +33,7 @@ def providers_from_environment(environment: Mapping[str, str]) -> list[Provider]
     except ValueError:
         pause = -1.0
     if not 0 <= pause <= 60:
-        raise BadDefinition(f"{PAUSE} is not a number of seconds", hint="give 0 to 60, such as 0.05")
+        raise InvalidSetting(f"{PAUSE} is not a number of seconds", hint="give 0 to 60, such as 0.05")
     return [*found, Scripted(pause=pause)]
 
 
@@ -63,5 +63,5 @@ async def _described(provider: Provider) -> dict[str, object]:
 def _url(environment: Mapping[str, str], name: str) -> str:
     url = environment.get(name, "").strip().rstrip("/")
     if url and not url.startswith(("https://", "http://")):
-        raise BadDefinition(f"{name} is not an http or https URL", hint="such as http://127.0.0.1:11434/v1")
+        raise InvalidSetting(f"{name} is not an http or https URL", hint="such as http://127.0.0.1:11434/v1")
     return url

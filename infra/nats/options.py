@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from events.errors import Invalid
+from events.errors import InvalidSetting
 
 SCHEMES = ("nats", "tls", "ws", "wss")
 
@@ -23,7 +23,7 @@ def options(url: str, environment: Mapping[str, str]) -> dict[str, Any]:
     `url` is one or several (separated by commas) of `nats://[user:password@ | token@]host[:port]` or `tls://…`, with
     `?nkey=FILE` naming a file with an nkey seed, and `?inbox=PREFIX` the subjects that replies come to: `_INBOX_<user>`
     unless given, so that a user may be kept from reading the replies of others. NATS_NKEY_SEED is a seed itself,
-    NATS_CA a file of certificates to trust, NATS_CERT and NATS_KEY a client certificate. Raises Invalid.
+    NATS_CA a file of certificates to trust, NATS_CERT and NATS_KEY a client certificate. Raises InvalidSetting.
     """
     servers: list[str] = []
     out: dict[str, Any] = {}
@@ -34,7 +34,7 @@ def options(url: str, environment: Mapping[str, str]) -> dict[str, Any]:
         except ValueError:
             host, port = None, 0
         if parts.scheme not in SCHEMES or not host:
-            raise Invalid("NATS_URL is not a NATS address", hint="e.g. nats://user:password@127.0.0.1:4222")
+            raise InvalidSetting("NATS_URL is not a NATS address", hint="e.g. nats://user:password@127.0.0.1:4222")
         shown = f"[{host}]" if ":" in host else host
         servers.append(f"{parts.scheme}://{shown}:{port}")
         if parts.password is not None:
@@ -49,7 +49,7 @@ def options(url: str, environment: Mapping[str, str]) -> dict[str, Any]:
         if parts.scheme in ("tls", "wss") or environment.get("NATS_CA"):
             out["tls"] = _tls(environment)
     if not servers:
-        raise Invalid("NATS_URL is empty", hint="e.g. nats://127.0.0.1:4222")
+        raise InvalidSetting("NATS_URL is empty", hint="e.g. nats://127.0.0.1:4222")
     if seed := environment.get("NATS_NKEY_SEED"):
         out["nkeys_seed_str"] = seed
     if "user" in out:
@@ -65,7 +65,7 @@ def redacted(url: str) -> str:
 
 def _prefix(text: str) -> str:
     if not _PREFIX.fullmatch(text):
-        raise Invalid(f"{text!r} in NATS_URL is not a prefix of subjects", hint="e.g. ?inbox=_INBOX_shop")
+        raise InvalidSetting(f"{text!r} in NATS_URL is not a prefix of subjects", hint="e.g. ?inbox=_INBOX_shop")
     return text
 
 
@@ -73,7 +73,7 @@ def _seed(file: str) -> str:
     try:
         return Path(file).read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise Invalid(f"the nkey seed file {file} cannot be read: {error}") from None
+        raise InvalidSetting(f"the nkey seed file {file} cannot be read: {error}") from None
 
 
 def _tls(environment: Mapping[str, str]) -> ssl.SSLContext:
@@ -82,5 +82,5 @@ def _tls(environment: Mapping[str, str]) -> ssl.SSLContext:
         if certificate := environment.get("NATS_CERT"):
             context.load_cert_chain(certificate, environment.get("NATS_KEY") or None)
     except (OSError, ssl.SSLError) as error:
-        raise Invalid(f"NATS_CA, NATS_CERT or NATS_KEY cannot be used: {error}") from None
+        raise InvalidSetting(f"NATS_CA, NATS_CERT or NATS_KEY cannot be used: {error}") from None
     return context

@@ -6,7 +6,7 @@ from typing import Final
 
 import asyncpg
 
-from events.errors import Corrupt, Invalid, InvalidData, OutcomeUnknown, StoreUnavailable, ThespisError
+from events.errors import Corrupt, InvalidData, InvalidSetting, OutcomeUnknown, StoreUnavailable, ThespisError
 
 FAILURES: Final = (
     asyncpg.PostgresError,
@@ -49,7 +49,9 @@ def translated(error: BaseException, place: str) -> ThespisError:
         case asyncpg.DataCorruptedError() | asyncpg.IndexCorruptedError():
             return Corrupt(f"Postgres reports damage: {error} ({place})", hint="restore from a backup")
         case asyncpg.ClientConfigurationError():
-            return Invalid(f"DATABASE_URL is not valid: {error}")
+            return InvalidSetting(
+                f"DATABASE_URL is not valid: {error}", hint="e.g. postgresql://user:password@127.0.0.1:5432/thespis"
+            )
         case asyncpg.DataError() | ValueError():
             return InvalidData(f"Postgres cannot store this: {error}")
         case asyncpg.PostgresError() if not is_broken(error):

@@ -69,6 +69,32 @@ def test_without_an_instance_it_says_how_to_start_one(thespis: Thespis) -> None:
     ]
 
 
+def test_a_host_without_servers_says_which_setting_is_missing(thespis: Thespis) -> None:
+    done = thespis("host")
+    assert done.returncode == 4
+    assert done.stderr.decode().splitlines() == [
+        "error[invalid-setting]: DATABASE_URL is not set",
+        "hint: a host works for servers that are named: DATABASE_URL=postgresql://… NATS_URL=nats://…; "
+        "`thespis up` starts its own and a host with them",
+    ]
+    other = thespis("host", DATABASE_URL="postgresql://127.0.0.1:1/nothing")
+    assert other.stderr.startswith(b"error[invalid-setting]: NATS_URL is not set")
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"DATABASE_URL": "there"}, "DATABASE_URL is not valid"),
+        ({"THESPIS_PORT": "many"}, "THESPIS_PORT='many' is not a int"),
+    ],
+)
+def test_a_setting_that_means_nothing_is_named(thespis: Thespis, settings: dict[str, str], says: str) -> None:
+    servers = {"DATABASE_URL": "postgresql://127.0.0.1:1/nothing", "NATS_URL": "nats://127.0.0.1:1"}
+    done = thespis("host", **{**servers, **settings})
+    assert done.returncode == 4
+    assert done.stderr.decode().startswith(f"error[invalid-setting]: {says}")
+
+
 def test_nobody_at_the_url_is_said_and_not_waited_for(thespis: Thespis) -> None:
     done = thespis("ask", "account/1", "Deposit", '{"amount": 1}', "--url", "http://127.0.0.1:1")
     assert done.returncode == 6

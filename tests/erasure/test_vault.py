@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from events import Erased, Registry, subject
-from events.errors import BadDefinition, Corrupt
+from events.errors import BadDefinition, Corrupt, InvalidSetting
 from events.registry import as_type
 from events.schema import json_schema
 from infra.vault import cipher
@@ -34,9 +34,9 @@ def test_the_master_key_is_made_once_and_for_its_owner(tmp_path: Path) -> None:
     assert make_master(path) == make_master(path) == read_master(path)
     assert path.stat().st_mode & 0o777 == 0o600
     path.chmod(0o640)
-    with pytest.raises(BadDefinition, match="read by others"):
+    with pytest.raises(InvalidSetting, match="read by others"):
         read_master(path)
-    with pytest.raises(BadDefinition, match="cannot be read"):
+    with pytest.raises(InvalidSetting, match="cannot be read"):
         read_master(tmp_path / "none")
 
 

@@ -10,7 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from events import errors
-from events.errors import BadDefinition, ThespisError
+from events.errors import InvalidSetting, ThespisError
 from gateway import problems
 from gateway.http.openapi import document
 from gateway.http.route import Route
@@ -163,6 +163,6 @@ def test_settings_come_from_the_environment_and_the_command_line_wins() -> None:
     ],
 )
 def test_a_bad_setting_is_named(name: str, value: str, says: str) -> None:
-    with pytest.raises(BadDefinition) as refused:
+    with pytest.raises(InvalidSetting) as refused:
         from_environment({name: value})
     assert says in refused.value.message + refused.value.hint

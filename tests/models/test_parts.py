@@ -12,7 +12,7 @@ from actors.models import references, tokens
 from actors.models.names import ToolNames, derived_id, short_id
 from actors.models.schemas import is_strict, name_of
 from actors.models.usage import normalised, says_something
-from events.errors import BadDefinition
+from events.errors import InvalidSetting
 from events.models import ChatMessage, ModelRequest, Usage
 from infra.models.faults import Secret
 from infra.models.providers import described, providers_from_environment
@@ -170,7 +170,7 @@ def test_urls_of_the_environment_are_honoured() -> None:
     ("name", "value"), [("OPENAI_BASE_URL", "localhost:11434"), ("THESPIS_SCRIPTED_PAUSE", "a while")]
 )
 def test_a_variable_that_means_nothing_is_named(name: str, value: str) -> None:
-    with pytest.raises(BadDefinition, match=name):
+    with pytest.raises(InvalidSetting, match=name):
         providers_from_environment({name: value})
 
 
