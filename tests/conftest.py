@@ -9,12 +9,15 @@ from pathlib import Path
 from shutil import rmtree
 
 import pytest
+from hypothesis import settings
 
 from tests.servers import Nats, Postgres, run
 
 KEEP = {"PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "CI", "SHARED_DIR", "VIRTUAL_ENV", "PYTHONPATH"}
 """What of the environment reaches the tests: nothing a developer happens to have set may decide how they go."""
 
+settings.register_profile("thespis", deadline=None)  # no test asserts a time
+settings.load_profile("thespis")
 
 PLACE = "PYTEST_THESPIS_PLACE"
 """The variable by which the workers learn where to put their servers."""
