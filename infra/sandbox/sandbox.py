@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import sys
@@ -11,11 +12,12 @@ from typing import Final
 import msgspec
 
 from events.errors import Invalid, Unavailable
-from infra.sandbox import running, system
+from infra.sandbox import running, starting, system
 from infra.sandbox.inside import kernel, landlock
 from infra.sandbox.levels import LAYERS, LEVELS, layers_of, satisfies
-from infra.sandbox.running import Confinement, Limits, Ran
+from infra.sandbox.running import Ran
 from infra.sandbox.self_test import Tried, forbidden_acts, stopped_by
+from infra.sandbox.starting import PIPES, Confinement, Limits, Started
 
 _NOT_TRIED: Final = "not tried: a stronger one works"
 
@@ -48,6 +50,7 @@ class Sandbox:
         self._readable = tuple(readable)
         self._report: Report | None = None
         self._confinement: Confinement | None = None
+        self._once = asyncio.Lock()
 
     @property
     def level(self) -> str:
@@ -84,6 +87,11 @@ class Sandbox:
         by = await stopped_by(confinement.layers) if attribute and confinement else {}
         self._report = Report(reached, found, acts if confinement else {}, by)
         return self._report
+
+    async def ready(self) -> Report:
+        """What `prepare` found, which is done when somebody first needs it."""
+        async with self._once:
+            return self._report or await self.prepare()
 
     def confinement(self, level: str = "") -> Confinement:
         """How a command is shut in, at the level reached or at another. Raises Unavailable."""
@@ -135,10 +143,47 @@ async def run(
 
     Raises Invalid for paths that are not there, Unavailable where the level is not `needed` or there is no sandbox.
     """
+    return await running.run_confined(
+        argv, _needed(sandbox, needed), folder=folder, readable=readable, writable=writable, limits=limits,
+        network=network, stdin=stdin, environment=environment, base=sandbox.readable,
+    )  # fmt: skip
+
+
+async def start(
+    argv: Sequence[str],
+    *,
+    sandbox: Sandbox,
+    folder: str | os.PathLike[str] | None = None,
+    readable: Collection[str | os.PathLike[str]] = (),
+    writable: Collection[str | os.PathLike[str]] = (),
+    limits: Limits | None = None,
+    network: bool = False,
+    door: int = 0,
+    environment: Mapping[str, str] | None = None,
+    descriptors: Mapping[int, int] | None = None,
+    streams: tuple[int, int, int] = PIPES,
+    needed: str = "",
+) -> Started:
+    """Start a command that goes on, as confined as one of `run`; it is ended by `Started.end`, by its limits, by
+    SIGTERM to its process, and when this process dies.
+
+    Without a `folder` it works in a private place for temporary files, which is its HOME and is gone with it. `door` is
+    a port of its own loopback (1024 or higher) on which whoever starts it listens, by `Started.door`: all the network
+    it has. `descriptors` are open ones by the numbers that they have for the command, `streams` what is said of the
+    first three to `asyncio.create_subprocess_exec`.
+
+    Raises Invalid for paths that are not there, Unavailable where the level is not `needed`, there is no sandbox, or a
+    door is wanted and the level has no network of its own.
+    """
+    return await starting.start_confined(
+        argv, _needed(sandbox, needed), folder=folder, readable=readable, writable=writable, limits=limits,
+        network=network, door=door, environment=environment, descriptors=descriptors, streams=streams,
+        base=sandbox.readable,
+    )  # fmt: skip
+
+
+def _needed(sandbox: Sandbox, needed: str) -> Confinement:
     confinement = sandbox.confinement()
     if not satisfies(confinement.level, needed):
         raise Unavailable(f"the sandbox is at level {confinement.level or 'none'}, and {needed} is needed")
-    return await running.run_confined(
-        argv, confinement, folder=folder, readable=readable, writable=writable, limits=limits, network=network,
-        stdin=stdin, environment=environment, base=sandbox.readable,
-    )  # fmt: skip
+    return confinement

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import math
 import os
 import resource
 import signal
+import socket
 from typing import NoReturn
 
 from infra.sandbox.inside import kernel, landlock, seccomp
@@ -27,9 +30,13 @@ def report(fd: int, **facts: object) -> None:
 def serve(spec: Spec, fd: int) -> NoReturn:
     """Run the command, reap whatever loses its parent, say how it ended, and end."""
     kernel.hide_memory()
+    if spec.door:
+        _open_door(spec)
     child = os.fork()
     if not child:
         _become(spec, fd)
+    for _, here in spec.descriptors:
+        os.close(here)
     silence = os.open(os.devnull, os.O_RDWR)
     for each in range(3):
         os.dup2(silence, each)
@@ -42,10 +49,36 @@ def serve(spec: Spec, fd: int) -> NoReturn:
     os._exit(0)
 
 
+def _open_door(spec: Spec) -> None:
+    """Listen on the loopback there is here, and hand the listener to whoever started all this."""
+    with socket.socket() as listener, socket.socket(fileno=spec.channel) as channel:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", spec.door))
+        listener.listen(128)
+        socket.send_fds(channel, [b"\0"], [listener.fileno()])
+
+
+def _hand_over(spec: Spec, fd: int) -> int:
+    """Put descriptors where the command expects them. Where to report, which may have been in their way."""
+    if not spec.descriptors:
+        return fd
+    wanted = [number for number, _ in spec.descriptors]
+    above = max(wanted) + 1
+    fd = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, above)
+    kept = [fcntl.fcntl(here, fcntl.F_DUPFD_CLOEXEC, above) for _, here in spec.descriptors]
+    for _, here in spec.descriptors:
+        os.close(here)
+    for number, here in zip(wanted, kept, strict=True):
+        os.dup2(here, number)
+    return fd
+
+
 def _become(spec: Spec, fd: int) -> NoReturn:
     """In the child: never returns."""
     try:
+        fd = _hand_over(spec, fd)
         confine(spec)
+        report(fd, running=True)
     except BaseException as error:
         report(fd, refused=f"{type(error).__name__}: {error}")
         os._exit(_NOT_RUN)
@@ -70,19 +103,20 @@ def confine(spec: Spec) -> None:
         kernel.drop_capabilities()
     kernel.die_with_parent(signal.SIGKILL)  # after what makes the kernel forget it
     if spec.has("landlock"):
-        landlock.restrict(*_rules(spec), network=spec.network)
+        landlock.restrict(*_rules(spec), network=spec.network, port=spec.door)
     if spec.has("seccomp"):
         among_themselves = spec.has("mounts") and (spec.has("landlock") or not spec.network)
-        seccomp.apply(unix=among_themselves, network=spec.network, segments=spec.has("ipc"))
+        seccomp.apply(unix=among_themselves, network=spec.network or bool(spec.door), segments=spec.has("ipc"))
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
 
 def limit(spec: Spec) -> None:
     """Resources of each process, and of the user in this namespace."""
-    amounts = {name: int(amount) for name, amount in spec.limits.items()}
+    unlimited = resource.RLIM_INFINITY
+    amounts = {name: int(amount) if math.isfinite(amount) else unlimited for name, amount in spec.limits.items()}
     resource.setrlimit(resource.RLIMIT_CPU, _capped(resource.RLIMIT_CPU, amounts["cpu"]))
     for kind, amount in (
-        (resource.RLIMIT_DATA, amounts["memory"]),
+        (resource.RLIMIT_DATA, amounts["each"] or amounts["memory"]),
         (resource.RLIMIT_NOFILE, amounts["files"]),
         (resource.RLIMIT_FSIZE, amounts["file_size"]),
         (resource.RLIMIT_NPROC, amounts["processes"] + (_OURS if spec.has("pids") else _processes_of_user())),
@@ -94,7 +128,7 @@ def limit(spec: Spec) -> None:
 
 def _capped(kind: int, amount: int) -> tuple[int, int]:
     hard = resource.getrlimit(kind)[1]
-    least = amount if hard == resource.RLIM_INFINITY else min(amount, hard)
+    least = min((each for each in (amount, hard) if each != resource.RLIM_INFINITY), default=resource.RLIM_INFINITY)
     return least, least
 
 

@@ -14,7 +14,7 @@ from infra.sandbox.inside import kernel
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _VERSION = 1
-_PATH_BENEATH = 1
+_PATH_BENEATH, _NET_PORT = 1, 2
 
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1, 2, 4, 8
 _MAKE_CHAR, _MAKE_BLOCK = 1 << 6, 1 << 11
@@ -34,6 +34,10 @@ class _Beneath(ctypes.Structure):
     _pack_ = 1
     _layout_ = "ms"
     _fields_ = (("allowed", ctypes.c_uint64), ("parent", ctypes.c_int32))
+
+
+class _Port(ctypes.Structure):
+    _fields_ = (("allowed", ctypes.c_uint64), ("port", ctypes.c_uint64))
 
 
 def version() -> int:
@@ -57,8 +61,11 @@ def write_rights(abi: int) -> int:
     return _handled(abi) & ~(_MAKE_CHAR | _MAKE_BLOCK | _IOCTL_DEVICE)
 
 
-def restrict(readable: Iterable[str], writable: Iterable[str], devices: Iterable[str], *, network: bool) -> None:
-    """Confine this process. Paths that are not there are left out. no_new_privileges must be set. Raises OSError."""
+def restrict(
+    readable: Iterable[str], writable: Iterable[str], devices: Iterable[str], *, network: bool, port: int = 0
+) -> None:
+    """Confine this process. Without `network` it connects by TCP to `port` alone, or nowhere. Paths that are not there
+    are left out. no_new_privileges must be set. Raises OSError."""
     abi = version()
     handled = _handled(abi)
     rules = (ctypes.c_uint64 * 3)(handled, 0, 0)
@@ -73,6 +80,9 @@ def restrict(readable: Iterable[str], writable: Iterable[str], devices: Iterable
         for paths, rights in granted:
             for path in paths:
                 _allow(ruleset, path, rights & handled)
+        if port and rules[1]:
+            rule = ctypes.pointer(_Port(_CONNECT_TCP, port))
+            kernel.syscall(_ADD_RULE, ruleset, _NET_PORT, rule, 0, what=f"landlock rule of port {port}")
         kernel.syscall(_RESTRICT_SELF, ruleset, 0, what="landlock")
     finally:
         os.close(ruleset)

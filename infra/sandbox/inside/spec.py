@@ -25,6 +25,12 @@ class Spec(NamedTuple):
     python: str
     python_home: list[str]
     """What Python needs to start within bubblewrap; hidden again from the command by Landlock."""
+    descriptors: list[tuple[int, int]] = []  # noqa: RUF012 - of a tuple
+    """Open ones that the command gets: (the number it has for the command, the number it has here)."""
+    door: int = 0
+    """A port of the command's own loopback, where whoever started it listens; 0 for none."""
+    channel: int = -1
+    """The socket by which the listener of the door is handed out."""
 
     def has(self, *layers: str) -> bool:
         """Whether any of these layers is on."""

@@ -39,16 +39,21 @@ def _look_after(spec: Spec, inner: list[str], given: int, fd: int) -> None:
     child = os.fork()
     if not child:
         _be_the_child(spec, inner, given, fd)
-    for each in (0, 1, 2, given):
+    for each in {0, 1, 2, given, *_passed(spec)}:
         os.close(each)
     watch.watch(spec, child, fd)
+
+
+def _passed(spec: Spec) -> list[int]:
+    """Descriptors on their way through."""
+    return [here for _, here in spec.descriptors] + ([spec.channel] if spec.door else [])
 
 
 def _be_the_child(spec: Spec, inner: list[str], given: int, fd: int) -> NoReturn:
     try:
         kernel.die_with_parent(signal.SIGKILL)
         if spec.bubblewrap:
-            for each in (given, fd):
+            for each in (given, fd, *_passed(spec)):
                 os.set_inheritable(each, True)
             os.execv(spec.bubblewrap, bubblewrap.command(spec, inner))
         os.close(given)
@@ -68,5 +73,7 @@ def _enter_namespaces(spec: Spec) -> None:
         flags |= kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS | kernel.CLONE_NEWCGROUP
     if flags:
         kernel.unshare(flags)
+    if spec.door and flags & kernel.CLONE_NEWNET:
+        kernel.loopback_up()
     if spec.has("mounts"):
         mounts.build(spec)

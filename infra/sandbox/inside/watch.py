@@ -10,13 +10,11 @@ import time
 from infra.sandbox.inside.command import report
 from infra.sandbox.inside.spec import Spec
 
-_INTERVAL = 0.02
 _TICKS = os.sysconf("SC_CLK_TCK")
-_PAGE = os.sysconf("SC_PAGE_SIZE")
 _OURS, _OUR_MEMORY = 3, 48 << 20
 """Processes of launchers among those watched, and what they take."""
 _WATCHED = {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT}
-_UTIME, _CHILDREN_STIME, _THREADS, _RESIDENT = 11, 15, 17, 21
+_UTIME, _CHILDREN_STIME, _THREADS = 11, 15, 17
 """Places in /proc/PID/stat, counted behind the name."""
 
 
@@ -30,7 +28,7 @@ def watch(spec: Spec, child: int, fd: int) -> None:
     deadline = time.monotonic() + spec.limits["wall"]
     peak, ended, stopped = 0, False, ""
     while not ended:
-        got = signal.sigtimedwait(_WATCHED, _INTERVAL)
+        got = signal.sigtimedwait(_WATCHED, spec.limits["interval"])
         if got is not None and got.si_signo != signal.SIGCHLD:
             stopped = "cancelled"
         elif time.monotonic() > deadline:
@@ -109,6 +107,16 @@ def _stat(pid: int) -> list[str]:
         return []
 
 
+def _held(pid: int) -> int:
+    """Bytes of memory a process holds, shared ones too, but for pages of files, which the kernel can take back."""
+    try:
+        with open(f"/proc/{pid}/status", "rb") as file:
+            lines = [line.split() for line in file if line.startswith((b"RssAnon:", b"RssShmem:"))]
+    except OSError:
+        return 0
+    return sum(int(line[1]) for line in lines) << 10
+
+
 def _look(spec: Spec) -> tuple[str, int]:
     """(which limit all together are over, or ""; bytes of memory in use)."""
     if not spec.has("limits"):
@@ -118,7 +126,7 @@ def _look(spec: Spec) -> tuple[str, int]:
         if fields := _stat(pid):
             tasks += int(fields[_THREADS])
             ticks += sum(map(int, fields[_UTIME:_CHILDREN_STIME]))
-            resident += int(fields[_RESIDENT]) * _PAGE
+            resident += _held(pid)
     if tasks > spec.limits["processes"] + _OURS:
         return "processes", resident
     if resident > spec.limits["memory"] + _OUR_MEMORY:
