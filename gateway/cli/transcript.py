@@ -46,6 +46,8 @@ def _turn(found: Mapping[str, Any], turn: Mapping[str, Any]) -> None:
         lines = f":{cited['lines'][0]}-{cited['lines'][1]}" if cited.get("lines") else ""
         hash = f"  sha256 {cited['hash'][:12]}" if cited.get("hash") else ""
         click.echo(click.style(f"  [{n}] {printable(cited['path'])}{lines}{hash}", dim=True))
+    for model, why in turn["unanswered"].items():
+        click.echo(click.style(f"  {printable(model)} did not answer: {printable(why)[:200]}", dim=True))
     cost = "unknown" if turn["cost"] is None else f"${turn['cost']}"
     why = f" ({printable(turn['reason'] or turn['code'])})" if turn["reason"] or turn["code"] else ""
     by = f", {', '.join(dict.fromkeys(turn['models']))}" if turn["models"] else ""

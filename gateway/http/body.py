@@ -135,6 +135,8 @@ async def model(call: Call, kind: type[M], *, optional: bool = False) -> M:
     if not body and optional:
         body = b"{}"
     value = check_json(body, settings.max_depth + 1)
+    if not isinstance(value, dict):
+        raise InvalidData("the body is no JSON object", hint="send one: {…}")
     try:
         return kind.model_validate(value)
     except ValidationError as error:

@@ -168,6 +168,7 @@ class TurnOut(BaseModel):
     version: int = Field(description="of the agent's definition")
     steps: int = Field(description="model calls that were begun")
     models: list[str]
+    unanswered: dict[str, str] = Field(description="models that were asked before one answered, and why they did not")
     stand_in: bool
     tools: list[ToolLineOut]
     usage: dict[str, int]

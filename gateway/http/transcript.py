@@ -10,6 +10,7 @@ import msgspec
 
 from events import conversations as c
 from events.envelope import Event
+from events.models import ModelTry
 from events.registry import Registry
 
 ENDED: Final = frozenset(("replied", "failed", "interrupted", "cancelled"))
@@ -44,6 +45,8 @@ class TurnLine(msgspec.Struct):
     version: int = 0
     steps: int = 0
     models: list[str] = []
+    unanswered: dict[str, str] = {}
+    """Models that were asked before one answered, and why they did not."""
     stand_in: bool = False
     """A scripted model answered, not a language model."""
     tools: list[ToolLine] = []
@@ -196,8 +199,11 @@ def _advance(turn: TurnLine, e: Any) -> None:
             turn.steps = max(turn.steps, e.step)
         case c.ModelAnswered(late=False):
             turn.models = [*turn.models, e.model]
+            turn.unanswered = _unanswered(e.tries, e.model) | turn.unanswered
             turn.stand_in = turn.stand_in or is_stand_in(e.model)
             turn.partial = e.answer.text
+        case c.ModelFailed():
+            turn.unanswered = _unanswered(e.tries) | turn.unanswered
         case c.ToolAsked():
             turn.tools = [*turn.tools, ToolLine(e.ordinal, e.tool, e.call, e.arguments)]
         case c.ToolWaits():
@@ -220,6 +226,11 @@ def _advance(turn: TurnLine, e: Any) -> None:
             turn.partial = ""
         case _:
             pass
+
+
+def _unanswered(tries: Iterable[ModelTry], answered: str = "") -> dict[str, str]:
+    """Why each model that was tried did not answer, by the last try."""
+    return {one.model: f"{one.failure.kind}: {one.failure.message}" for one in tries if one.model != answered}
 
 
 def is_stand_in(model: str) -> bool:

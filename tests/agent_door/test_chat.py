@@ -56,6 +56,21 @@ async def test_a_stand_in_is_never_taken_for_a_model(served: Place) -> None:
     assert out.count("stand-in") == 2
 
 
+async def test_who_did_not_answer_and_who_did_instead_is_said(served: Place, site: Site) -> None:
+    await site.publish_agent("---\nname: pair\nmodel: [birds:parrot, scripted:echo]\n---\nRepeat.\n")
+    await site.until("/v1/agents/pair", holds=lambda found: found["state"] == "ready")
+    out = await asyncio.to_thread(once, served.url, "chat", "pair", "--conversation", "two", input="boom\nhello\n")
+    said = "birds:parrot did not answer (invalid: the model would not)"
+    assert out.count(f"[{said}; scripted:echo did]") == 1
+    shown = await asyncio.to_thread(once, served.url, "conversations", "show", "two")
+    assert shown.count("birds:parrot did not answer: invalid: the model would not") == 1
+    (first, second) = (await site.get("/v1/conversations/two"))["turns"]
+    assert (first["models"], list(first["unanswered"])) == (["scripted:echo"], ["birds:parrot"])
+    assert (second["models"], second["unanswered"]) == (["birds:parrot"], {})
+    failed = await asyncio.to_thread(once, served.url, "chat", "ada", input="boom\n")
+    assert f"[{said}]\n[failed: the model would not]\n" in failed
+
+
 async def test_a_terminal_shows_the_answer_as_it_is_written(served: Place) -> None:
     def talk() -> None:
         with on_terminal(served.url, "chat", "ada") as typed:

@@ -97,6 +97,10 @@ async def test_conversations_are_listed_shown_explained_and_gone_through_again(a
     assert "was (replied): you said and now" in whatif
     assert "now (replied): and now" in whatif
     assert "cost: unknown → $0" in whatif
+    lines = await site.begin("echo")
+    await site.say(lines, "one\ntwo")
+    whatif = await at("conversations", "whatif", lines, "--temperature", "1")
+    assert "  the same answer: one\n    two\n" in whatif
     await at("conversations", "show", "none", status=3)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from gateway.cli.chat.link import Frame
@@ -23,6 +24,8 @@ class Answering:
         self._number = number
         self._mark = (turn, 0)
         self._stand_in = False
+        self._told: set[str] = set()
+        """Models of which it was said that they did not answer."""
         self.turn = turn
         self.over = False
         self.reply: dict[str, Any] = {}
@@ -55,10 +58,11 @@ class Answering:
             case "ModelAnswered" if data["step"] and not data.get("late"):
                 self._whole((self.turn, data["step"]), data["answer"].get("text", ""))
                 self._stand_in = self._stand_in or data["model"].startswith("scripted:")
+                self._unanswered(data.get("tries", []), data["model"])
             case "ModelLost":
                 screen.note("the host was lost in the middle of the answer; the model is asked again")
             case "ModelFailed":
-                screen.note(f"no model answered: {data['failure']['message']}")
+                self._unanswered(data.get("tries", []))
             case "AnswerRejected":
                 screen.note(f"that answer does not do: {data['reason']}")
             case "ToolAsked":
@@ -88,6 +92,14 @@ class Answering:
     def _whole(self, mark: tuple[int, int], text: str) -> None:
         self._mark = mark
         self._screen.whole(mark, text)
+
+    def _unanswered(self, tries: Sequence[dict[str, Any]], answered: str = "") -> None:
+        """Say once of each model that was asked in vain why it did not answer, by its last try."""
+        for model, failure in {one["model"]: one["failure"] for one in tries if one["model"] != answered}.items():
+            if model not in self._told:
+                self._told.add(model)
+                instead = f"; {answered} did" if answered else ""
+                self._screen.note(f"{model} did not answer ({failure['kind']}: {failure['message'][:_WIDE]}){instead}")
 
     def _end(self, data: dict[str, Any]) -> None:
         self.ended, self.over = data, True

@@ -69,10 +69,10 @@ def _show(found: dict[str, Any]) -> None:
         before, after = one["before"], one["after"]
         click.echo(click.style(f"turn {one['turn']}: {printable(' / '.join(one['messages']))[:200]}", bold=True))
         if one["same_answer"]:
-            click.echo(f"  the same answer: {printable(after['text'])[:500]}")
+            _answer("the same answer", after["text"])
         else:
-            click.echo(f"  was ({before['status']}): {printable(before['text'])[:500]}")
-            click.echo(f"  now ({after['status']}): {printable(after['text'])[:500]}")
+            _answer(f"was ({before['status']})", before["text"])
+            _answer(f"now ({after['status']})", after["text"])
         if not one["same_path"]:
             click.echo(f"  tools were {', '.join(before['path']) or 'none'}; now {', '.join(after['path']) or 'none'}")
         click.echo(f"  cost: {_dollars(before['cost'])} → {_dollars(after['cost'])}")
@@ -81,6 +81,14 @@ def _show(found: dict[str, Any]) -> None:
         click.echo(
             f"stopped in turn {stopped['turn']}: {stopped['tool']} {printable(stopped['arguments'])}: {stopped['why']}"
         )
+
+
+def _answer(what: str, text: str) -> None:
+    """The answer, line by line."""
+    first, *rest = text.split("\n")
+    click.echo(f"  {what}: {printable(first)}")
+    for line in rest:
+        click.echo(f"    {printable(line)}".rstrip())
 
 
 def _dollars(cost: str | None) -> str:
