@@ -12,9 +12,11 @@ from hashlib import blake2b
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from actors.core.kind import Kind
 from actors.core.outputs import Cancel, Reply, Schedule, Tell
+from events.address import is_address
 from events.approvals import (
     APPROVAL_EVENTS,
     ApprovalConsumed,
@@ -153,7 +155,7 @@ def decide(state: Approval, message: Message) -> list[Any]:
 def _speaker(by: str, message: Message) -> str:
     """Who says it. Raises Refused when a person speaks for another."""
     sender = person(message.sender)
-    if "/" in message.sender and by:
+    if by and is_address(message.sender):
         return person(by)
     if by and person(by) != sender:
         raise Refused(f"{sender} cannot speak for {person(by)}", code="speaker")
@@ -163,19 +165,26 @@ def _speaker(by: str, message: Message) -> str:
 def _request(state: Approval, m: RequestApproval, message: Message) -> list[Any]:
     now = message.time
     digest = digest_of(m.what)
-    if state.request is not None:
-        if state.request.digest == digest and state.request.requested_by == m.requested_by:
-            return [Reply({"status": state.status, "digest": digest})]
-        raise Refused("another approval has this address", code="exists")
-    askers = {person(name) for name in (m.requested_by, *m.requesters)}
-    able = {person(name) for name in m.approvers} - askers
-    if m.quorum < 1 or (m.approvers and len(able) < m.quorum):
-        raise Refused(f"a quorum of {m.quorum} cannot be reached by {len(able)} approvers", code="quorum")
+    if is_address(m.requested_by) and m.requested_by != message.sender:
+        raise Refused(f"{message.sender} cannot ask for {m.requested_by}", code="speaker")
     due = None if m.expires is None else now + int(m.expires * 1_000_000)
     requested = ApprovalRequested(
         m.ref, digest, m.what, m.requested_by, now, m.title, m.approvers, m.quorum, due, m.requesters
     )
+    if (known := state.request) is not None:
+        # Who may agree, how many and until when belong to it: the same words under other rules are another approval.
+        if replace(requested, at=known.at, expires_at=_shifted(due, known.at - now)) != known:
+            raise Refused("another approval has this address", code="exists")
+        return [Reply({"status": state.status, "digest": digest})]
+    askers = {person(name) for name in (m.requested_by, *m.requesters)}
+    able = {person(name) for name in m.approvers} - askers
+    if m.quorum < 1 or (m.approvers and len(able) < m.quorum):
+        raise Refused(f"a quorum of {m.quorum} cannot be reached by {len(able)} approvers", code="quorum")
     return [requested, *_timer(due), Reply({"status": "waiting", "digest": digest})]
+
+
+def _shifted(due: int | None, by: int) -> int | None:
+    return None if due is None else due + by
 
 
 def _timer(due: int | None) -> list[Any]:
@@ -230,6 +239,7 @@ def _withdraw(state: Approval, request: ApprovalRequested, m: Withdraw, message:
 
 
 def _reserve(state: Approval, request: ApprovalRequested, m: Reserve, message: Message) -> list[Any]:
+    _itself(m.holder, message)
     if m.digest != request.digest:
         raise Refused("what is to be done is not what was approved", code="digest")
     if state.holder == m.holder and state.status in ("reserved", "consumed"):
@@ -241,6 +251,7 @@ def _reserve(state: Approval, request: ApprovalRequested, m: Reserve, message: M
 
 
 def _consume(state: Approval, _request: ApprovalRequested, m: Consume, message: Message) -> list[Any]:
+    _itself(m.holder, message)
     if state.status == "consumed" and state.holder == m.holder:
         return [Reply({"status": "consumed"})]
     _hold(state, m.holder)
@@ -248,6 +259,7 @@ def _consume(state: Approval, _request: ApprovalRequested, m: Consume, message: 
 
 
 def _release(state: Approval, request: ApprovalRequested, m: Release, message: Message) -> list[Any]:
+    _itself(m.holder, message)
     _hold(state, m.holder)
     released = ApprovalReleased(m.holder, message.time)
     if request.expires_at is not None and message.time >= request.expires_at:
@@ -272,6 +284,12 @@ def _may(request: ApprovalRequested, by: str) -> None:
         raise Refused(f"{by} is not an approver", code="approver")
 
 
+def _itself(holder: str, message: Message) -> None:
+    """An actor acts on an agreement itself."""
+    if is_address(message.sender) and holder != message.sender:
+        raise Refused(f"{message.sender} cannot hold it for {holder}", code="holder")
+
+
 def _hold(state: Approval, holder: str) -> None:
     if state.status != "reserved" or state.holder != holder:
         raise Refused(f"the approval is {state.status}, not reserved for {holder}", code=state.status)
@@ -279,7 +297,7 @@ def _hold(state: Approval, holder: str) -> None:
 
 def _told(request: ApprovalRequested, decided: ApprovalDecided) -> list[Any]:
     """Tell an actor that asked; a person looks."""
-    return [Tell(request.requested_by, decided)] if "/" in request.requested_by else []
+    return [Tell(request.requested_by, decided)] if is_address(request.requested_by) else []
 
 
 _DECISIONS: Final[dict[type[Any], Callable[[Approval, ApprovalRequested, Any, Message], list[Any]]]] = {
@@ -323,6 +341,6 @@ approval = Kind(
     decide=decide,
     evolve=evolve,
     messages=[RequestApproval, Approve, Deny, Withdraw, Reserve, Consume, Release, Expire],
-    inner=[Expire],
+    inner=[RequestApproval, Reserve, Consume, Release, Expire],
     events=APPROVAL_EVENTS,
 )

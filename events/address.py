@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Final
 from zlib import crc32
 
-from events.errors import InvalidName
+from events.errors import InvalidName, Refused
 
 PARTITIONS: Final = 64
 """The number of partitions, fixed for the life of a log."""
@@ -17,6 +17,12 @@ DEFAULT_TENANT: Final = "default"
 FOREIGN: Final = frozenset({"es"})
 """Kinds whose streams are written by other libraries' applications over this log: nobody's actors, without a state
 here. `es` is the library `eventsourcing`."""
+
+OUTSIDE: Final = frozenset({"user", "nats", "spool"})
+"""What the names of senders begin with, before a colon, who are no part of the system."""
+
+GOVERNED: Final = frozenset({"approval", "budget", "call", "policy", "tool"})
+"""Kinds that decide what may be done, on somebody's word: who speaks to them from outside comes with a token."""
 
 _KIND = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _ID = re.compile(r"[A-Za-z0-9._:~@%+=,;!$'()&*/-]{1,200}")
@@ -42,6 +48,22 @@ def address(kind: str, name: str) -> str:
     text = f"{kind}/{name}"
     split(text)
     return text
+
+
+def is_address(text: str) -> bool:
+    """Whether it names an actor: `call/7`, but not `user:ada`, nor what a client of the bus says of itself."""
+    kind, slash, name = text.partition("/")
+    return bool(slash and _KIND.fullmatch(kind) and _ID.fullmatch(name))
+
+
+def own_name(by: str, sender: str) -> str:
+    """In whose name a message is: `by` where an actor or a host says so, else the sender's.
+
+    Raises Refused when somebody from outside (`user:ada`, `nats:…`, `spool:…`) speaks for another.
+    """
+    if by and by != sender and sender.partition(":")[0] in OUTSIDE:
+        raise Refused(f"{sender} cannot speak for {by}", code="speaker")
+    return by or sender
 
 
 def check_tenant(tenant: str) -> str:

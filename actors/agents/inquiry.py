@@ -13,6 +13,7 @@ import msgspec
 from actors.agents.messages import ConversationReplied, InterruptTurn, Post
 from actors.core.kind import Kind
 from actors.core.outputs import Reply, Tell, TellRefused
+from events.address import own_name
 from events.agents import INQUIRY_EVENTS, InquiryAnswered, InquiryMade
 from events.envelope import Message
 from events.errors import Refused
@@ -25,6 +26,10 @@ class Inquire(msgspec.Struct, frozen=True, omit_defaults=True):
     message: str
     conversation: str = ""
     by: str = ""
+    run: str = ""
+    """The run whose context variables the agent is shown."""
+    variables: dict[str, Any] = {}
+    """Those of the step that asks."""
 
 
 class StopInquiry(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -69,13 +74,18 @@ def decide(state: Inquiry, message: Message) -> list[Any]:
 
 def _inquire(state: Inquiry, m: Inquire, message: Message) -> list[Any]:
     key = message.to.partition("/")[2]
-    made = InquiryMade(m.agent, m.conversation or key, m.message, message.time, m.by or message.sender)
+    made = InquiryMade(
+        m.agent, m.conversation or key, m.message, message.time, own_name(m.by, message.sender), m.run, m.variables
+    )  # fmt: skip
     reply = Reply({"conversation": made.conversation, "answered": state.answer is not None})
     if state.made is not None:
-        if (state.made.agent, state.made.message, state.made.conversation) != (m.agent, m.message, made.conversation):
+        if msgspec.structs.replace(made, at=state.made.at, by=state.made.by) != state.made:
             raise Refused("another question was asked under this key", code="exists")
         return [reply]
-    post = Post(message.to, m.message, agent=m.agent, channel="actor", sender=made.by, ref="inquiry")
+    post = Post(
+        message.to, m.message, agent=m.agent, channel="actor", sender=made.by, ref="inquiry",
+        run=m.run, variables=m.variables,
+    )  # fmt: skip
     return [made, Tell(f"conversation/{made.conversation}", post), reply]
 
 

@@ -12,6 +12,7 @@ from actors.core.outputs import Reply
 from actors.tools.messages import CurrentPolicy, DescribePolicy, PublishPolicy
 from actors.tools.policy_conditions import flaw
 from actors.tools.policy_rules import decode_policy, encode_policy, hash_of
+from events.address import own_name
 from events.envelope import Message
 from events.errors import InvalidData, Refused
 from events.tools import POLICY_EVENTS, PolicyPublished
@@ -60,7 +61,7 @@ def _publish(state: PolicyState, m: PublishPolicy, message: Message) -> list[Any
         return [Reply({"name": name, "version": state.newest, "hash": hash, "published": False})]
     number = state.newest + 1
     rules = msgspec.Raw(encode_policy(policy))
-    published = PolicyPublished(number, hash, rules, m.source, message.time, m.by or message.sender)
+    published = PolicyPublished(number, hash, rules, m.source, message.time, own_name(m.by, message.sender))
     return [published, Reply({"name": name, "version": number, "hash": hash, "published": True})]
 
 

@@ -32,6 +32,7 @@ from actors.tools.tool import RISKS, ROLES, hash_of
 from actors.tools.tool_fold import ToolState, evolve
 from actors.tools.tool_places import enter, leave, rate, turned_away, usable
 from actors.workflows.inputs import schema_problem
+from events.address import OUTSIDE, is_address
 from events.envelope import Message
 from events.errors import InvalidData, Refused
 from events.tools import TOOL_EVENTS, ToolApproved, ToolDefinition, ToolDisabled, ToolSeen
@@ -81,7 +82,7 @@ def _seen(state: ToolState, m: SeeTool, message: Message) -> list[Any]:
         if m.hash == state.seen_hash:
             return [Reply({"hash": m.hash, "status": state.status})]
         # What a person says there is, no host has: it waits like what others say.
-        approved = m.origin == "" and state.status == "new" and not message.sender.startswith("user:")
+        approved = m.origin == "" and state.status == "new" and message.sender.partition(":")[0] not in OUTSIDE
         status = "approved" if approved else "waiting"
         return [ToolSeen(m.hash, m.definition, approved, now, by, m.origin), Reply({"hash": m.hash, "status": status})]
     if m.hash == state.hash:
@@ -127,7 +128,7 @@ def _disable(state: ToolState, m: DisableTool, message: Message) -> list[Any]:
 
 def _speaker(by: str, message: Message) -> str:
     """Who says it. Raises Refused when a person speaks for another."""
-    if "/" in message.sender and by:
+    if by and is_address(message.sender):
         return by.removeprefix("user:")
     sender = message.sender.removeprefix("user:")
     if by and by.removeprefix("user:") != sender:

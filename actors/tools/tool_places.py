@@ -7,6 +7,7 @@ from typing import Any, Final
 from actors.core.outputs import Cancel, Reply, Schedule, Tell
 from actors.tools.messages import EnterTool, LeaveTool, PlaceGranted, PlaceLost, RateDue
 from actors.tools.tool_fold import MINUTE, ToolState
+from events.address import is_address
 from events.envelope import Message
 from events.errors import Refused
 from events.tools import ToolDefinition, ToolUseEnded, ToolUseGranted, ToolUseQueued
@@ -47,7 +48,7 @@ def enter(state: ToolState, m: EnterTool, message: Message) -> list[Any]:
 
 def leave(state: ToolState, m: LeaveTool, message: Message) -> list[Any]:
     """A call gives its place back; a person may say so of one, an actor only of itself."""
-    call = message.sender if "/" in message.sender else m.call
+    call = message.sender if is_address(message.sender) else m.call
     if call not in state.held and call not in state.waiting:
         return []
     return [ToolUseEnded(call, message.time), *_let_in(state, message, gone=call)]

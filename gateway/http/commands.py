@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from aiohttp import web
@@ -23,6 +23,20 @@ from gateway.tokens import now
 INNER_KINDS = frozenset({"feed", "system"}) | FOREIGN
 """Kinds that take no messages from outside: feeds get theirs from POST /v1/events, system actors from the system, and
 streams of other libraries none at all."""
+
+SCOPES: Final = {
+    "approval": "approvals:write",
+    "tool": "approvals:write",
+    "call": "tools:write",
+    "policy": "admin",
+    "budget": "admin",
+    "agent": "agents:write",
+    "conversation": "conversations:write",
+    "inquiry": "conversations:write",
+    "workflow": "workflows:write",
+    "run": "runs:write",
+}
+"""By kind: what a token needs besides, to speak to what has routes of its own. This door is no way around theirs."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -53,7 +67,10 @@ async def tell(call: Call) -> web.Response:
 async def _send(call: Call, *, reply: bool) -> web.Response:
     to = target(call)
     if call.path("kind") in INNER_KINDS:
-        raise Forbidden(f"{to} takes no messages from outside", hint="publish events with POST /v1/events")
+        raise Forbidden(f"{to} takes no messages from outside", hint="publish events with `POST /v1/events`")
+    needed = SCOPES.get(call.path("kind"), "")
+    if not call.principal.allows(needed):
+        raise Forbidden(f"the token of {call.principal.name} lacks the scope {needed}, which {to} takes messages with")
     sent = await body.model(call, MessageIn)
     message = _message(call, to, sent)
     wait = patience(call)

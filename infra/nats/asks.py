@@ -18,7 +18,7 @@ from actors.core.port import Actors, Done
 from events.address import check_tenant
 from events.bus import BusMessage, Subscription
 from events.envelope import Answer, Message
-from events.errors import BusUnavailable, Corrupt, DeadlineExceeded, NotOwned, ThespisError, UnknownType
+from events.errors import BusUnavailable, Corrupt, DeadlineExceeded, Forbidden, NotOwned, ThespisError, UnknownType
 from infra.nats import errors, operations
 from infra.nats.client import PATIENCE, Client, wall_clock
 from infra.nats.messages import ASK, HOST, decode_ask, decode_message, encode_answer, target_of
@@ -156,6 +156,10 @@ class Asks:
             tenant, address = target_of(request.subject)
         except ThespisError as error:
             self._refuse(request.reply, error)
+            return
+        op = request.headers.get(operations.OP, "")
+        if request.subject.startswith("q.") and op not in operations.READS and op in operations.OPERATIONS:
+            self._refuse(request.reply, Forbidden(f"{op} is not for clients", hint="over HTTP, with the scope admin"))
             return
         self._begin(request, tenant, address, silent=False)
 

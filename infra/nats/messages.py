@@ -15,10 +15,10 @@ from urllib.parse import unquote
 import msgspec
 
 from events import ids
-from events.address import address, check_tenant, check_type, partition_of, split, token
+from events.address import GOVERNED, address, check_tenant, check_type, partition_of, split, token
 from events.cloudevents import compact, digest, percent_decode, percent_encode
 from events.envelope import Answer, Message
-from events.errors import InvalidData, InvalidName
+from events.errors import Forbidden, InvalidData, InvalidName
 
 HOST: Final = "host"
 """The plane on which hosts pass messages on to the owner of an actor; no client may write there."""
@@ -128,9 +128,14 @@ def _schema(text: str | None) -> int:
 def decode_ask(subject: str, headers: Mapping[str, str], body: bytes, now_us: int) -> Message:
     """The message of a client. Only header `ce-type` is required; a repetition has the same `thespis-id`, any text.
 
-    Raises InvalidName, InvalidData, TooLarge.
+    Raises InvalidName, InvalidData, TooLarge, and Forbidden for those who decide what may be done.
     """
     tenant, to = target_of(subject)
+    if to.partition("/")[0] in GOVERNED:
+        raise Forbidden(
+            f"{to} takes no messages from clients of the bus: who asks has to be known",
+            hint="ask over HTTP, where a token says who it is",
+        )
     get = headers.get
     name = get("ce-type")
     if name is None:

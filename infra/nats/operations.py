@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -88,7 +88,7 @@ async def _resolve(actors: Actors, tenant: str, address: str, a: Resolve) -> byt
     return encode_answer(await actors.resolve(tenant, a.effect, a.status, outcome, a.by, a.reason))
 
 
-_OPERATIONS: Mapping[str, tuple[type[Any], Callable[[Actors, str, str, Any], Awaitable[bytes]]]] = {
+OPERATIONS: Mapping[str, tuple[type[Any], Callable[[Actors, str, str, Any], Awaitable[bytes]]]] = {
     "query": (Query, _query),
     "view": (View, _view),
     "park": (Park, _park),
@@ -98,11 +98,15 @@ _OPERATIONS: Mapping[str, tuple[type[Any], Callable[[Actors, str, str, Any], Awa
 }
 
 
+READS: Final = frozenset(("query", "view"))
+"""What clients may ask for; the others are for hosts alone."""
+
+
 async def perform(actors: Actors, tenant: str, address: str, op: str, arguments: bytes) -> bytes:
     """Perform an operation here; JSON in, JSON out. Raises UnknownType, InvalidData, and what the kernel raises."""
-    found = _OPERATIONS.get(op)
+    found = OPERATIONS.get(op)
     if found is None:
-        raise UnknownType(f"there is no operation {op!r}", hint=f"header {OP}: {', '.join(_OPERATIONS)}")
+        raise UnknownType(f"there is no operation {op!r}", hint=f"header {OP}: {', '.join(OPERATIONS)}")
     try:
         decoded = msgspec.json.decode(arguments, type=found[0])
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

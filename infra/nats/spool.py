@@ -17,10 +17,10 @@ import msgspec
 
 from actors.core.port import Actors
 from events import cloudevents
-from events.address import DEFAULT_TENANT, partition_of
+from events.address import DEFAULT_TENANT, GOVERNED, partition_of
 from events.cloudevents import CloudEvent
 from events.envelope import Answer
-from events.errors import Corrupt, InvalidName, Parked, ThespisError, Unavailable
+from events.errors import Corrupt, Forbidden, InvalidName, Parked, ThespisError, Unavailable
 from infra.nats.client import Client
 from infra.nats.connection import Connection
 from infra.nats.ingress import tenant_of
@@ -154,6 +154,8 @@ class Spool:
         if subject is None or "/" not in subject:
             return None
         kind = subject.partition("/")[0]
+        if kind in GOVERNED:
+            raise Forbidden(f"{subject} takes no messages from clients of the bus: who asks has to be known")
         served = self._served.get(kind)
         if served is None:
             if len(self._served) > 1000:

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from events.errors import Busy, StoreUnavailable
+from gateway.built_in import built_in
 from gateway.http.buckets import Buckets
+from gateway.http.commands import SCOPES as SCOPES_OF_KINDS
 from gateway.http.routes import ROUTES
 from gateway.problems import RateLimited
 from gateway.settings import Settings
@@ -166,6 +168,28 @@ async def test_a_token_opens_what_its_scope_says_and_nothing_else(scope: str) ->
                 assert status not in (401, 403, 405), (route.method, path)
             else:
                 assert status == (403 if scope else 401), (route.method, path)
+
+
+async def test_messages_to_what_has_routes_of_its_own_need_their_scopes_as_well() -> None:
+    tokens = MemoryTokens()
+    async with serving(tokens, plugin=built_in()) as site:
+        asked = {
+            "approval": "Approve", "tool": "ApproveTool", "call": "RequestCall", "policy": "PublishPolicy",
+            "budget": "SetBudget", "agent": "PublishAgent", "conversation": "Post", "inquiry": "Inquire",
+            "workflow": "PublishWorkflow", "run": "StopRun",
+        }  # fmt: skip
+        assert asked.keys() == SCOPES_OF_KINDS.keys()
+        only, _ = await create_token(tokens, "eve", ["actors:write"])
+        for kind, scope in SCOPES_OF_KINDS.items():
+            both, _ = await create_token(tokens, "ada", ["actors:write", scope])
+            for verb in ("ask", "tell"):
+                for text, allowed in ((only, False), (both, True)):
+                    body = {"message": asked[kind], "data": {}}
+                    headers = {"Authorization": f"Bearer {text}"}
+                    path = f"/v1/actors/{kind}/default/{verb}"
+                    status, _, said = await site.call("POST", path, json=body, headers=headers)
+                    assert (status == 403) is not allowed, (kind, verb, said)
+                    assert allowed or scope in said["detail"]
 
 
 async def test_who_sent_a_message_is_the_token_not_the_caller() -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.approval import Approve, Consume, Release, Reserve, digest_of
+from actors.approval import Approve, Consume, Release, RequestApproval, Reserve, digest_of
 from actors.core.fold import begin
 from actors.tools.call.call import call
 from actors.tools.call.gates import agreement
@@ -21,7 +21,7 @@ from actors.tools.policy_default import DEFAULT
 from actors.tools.policy_file import read_policy
 from actors.tools.tool import hash_of
 from events.envelope import Message
-from events.errors import Refused
+from events.errors import Forbidden, Refused
 from events.tools import CallJudged, CallLabelled, CallPinned, CallRequested, ToolDefinition
 from tests.governance.stage import act, mail
 from tests.governance.world import Outside, Want, World, play, published, toys, wanted
@@ -196,15 +196,44 @@ def test_nobody_else_can_use_an_agreement() -> None:
         state = await world.system.state("call/1")
         await world.approve("1")
         assert await world.approval("1") == "reserved"
-        for attempt in (Reserve("call/2", state["digest"]), Consume("call/2"), Release("call/2")):
+        cell = world.system.hosts[0].cells["default"][state["approval"]]
+        for attempt in (Reserve("call/2", state["digest"]), Consume("call/2"), Release("call/1"), Consume("call/1")):
+            with pytest.raises(Forbidden):
+                await world.system.ask(state["approval"], attempt, sender="user:mallory")
+            told = world.system.message(state["approval"], attempt, sender="call/2")
             with pytest.raises(Refused):
-                await world.system.ask(state["approval"], attempt, sender="call/2")
+                cell.kind.decide(cell.state, msgspec.structs.replace(told, data=attempt))
         outside.hang.set()
         await world.system.settle()
         assert await world.approval("1") == "consumed"
         assert outside.done == {"mail call/1": 1}
 
     play(script)
+
+
+def test_whoever_asks_cannot_choose_who_agrees_by_asking_first() -> None:
+    """The approval of a call has an address that can be guessed: what is there already is not taken for an answer."""
+    policy = read_policy("grants: ['*']\nrules: [{id: all, decision: ask, approvers: [boss]}]")
+
+    async def script(world: World, outside: Outside) -> None:
+        request = wanted("mail.send", MAIL, agent="", requesters=[])
+        await world.system.ask("call/0", request, sender="user:mallory")
+        await world.system.settle()
+        first = await world.system.state((await world.system.state("call/0"))["approval"])
+        squat = RequestApproval("call", first["request"]["what"], "call/1")
+        with pytest.raises(Forbidden):
+            await world.system.ask("approval/1.call", squat, sender="user:mallory")
+        await world.system.ask("call/1", request, sender="user:mallory")
+        await world.system.settle()
+        with pytest.raises(Refused, match="mallory asked for it"):
+            await world.approve("1", "mallory")
+        with pytest.raises(Refused, match="eve is not an approver"):
+            await world.approve("1", "eve")
+        assert not outside.done
+        await world.approve("1", "boss")
+        assert await world.status("1") == "succeeded"
+
+    play(script, policy)
 
 
 # -- kills

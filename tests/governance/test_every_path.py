@@ -236,10 +236,26 @@ def test_the_same_request_again_changes_nothing_and_another_is_refused() -> None
         await world.system.settle()
         again = await world.system.ask("call/1", request, sender="user:ada")
         assert again["status"] == "succeeded"
+        other = wanted("files.read", {"path": "b"}, agent="", requesters=[])
         with pytest.raises(Refused, match="another call"):
-            await world.system.ask("call/1", wanted("files.read", {"path": "b"}, agent=""), sender="user:ada")
-        with pytest.raises(Refused, match="is not agent/helper"):
-            await world.system.ask("call/2", wanted("files.read", {"path": "b"}), sender="user:ada")
+            await world.system.ask("call/1", other, sender="user:ada")
+
+    play(script)
+
+
+def test_a_person_asks_for_themselves_alone() -> None:
+    async def script(world: World, _outside: Outside) -> None:
+        claims: list[tuple[dict[str, Any], str]] = [
+            ({"requesters": []}, "is not agent/helper"),
+            ({"agent": "", "requesters": ["user:boss"]}, "cannot ask in the name of user:boss"),
+            ({"agent": "", "requesters": ["agent/helper"]}, "cannot ask in the name of agent/helper"),
+            ({"agent": "", "requesters": [], "roles": ["admin"]}, "cannot take the roles admin"),
+        ]
+        for claimed, said in claims:
+            for sender in ("user:ada", "nats:agent/helper"):
+                with pytest.raises(Refused, match=said):
+                    await world.system.ask("call/2", wanted("files.read", {"path": "b"}, **claimed), sender=sender)
+        assert await world.story("2") == []
 
     play(script)
 

@@ -258,6 +258,16 @@ def test_versions_are_counted_and_the_same_rules_are_no_new_version() -> None:
     kit.when(publish(one)).replied({"name": "default", "version": 3, "hash": hash_of(one), "published": True})
 
 
+def test_a_host_says_whose_rules_it_publishes_and_a_person_only_their_own() -> None:
+    rules = msgspec.structs.replace(publish(Policy("default", [])), by="user:boss")
+    for mallory in ("user:mallory", "nats:host/1", "spool:default"):
+        scenario(policy_kind, address="policy/default").when(rules, sender=mallory).refused("speaker")
+    kit = scenario(policy_kind, address="policy/default").when(rules, sender="workspace")
+    assert kit.state.versions["1"].by == "user:boss"
+    kit = scenario(policy_kind, address="policy/default").when(rules, sender="user:boss")
+    assert kit.state.versions["1"].by == "user:boss"
+
+
 @pytest.mark.parametrize("policy", [
     Policy("other", []),
     Policy("default", [Rule("a", "perhaps")]),

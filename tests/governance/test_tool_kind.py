@@ -75,7 +75,8 @@ def test_a_tool_of_others_does_not_become_ours_by_saying_so() -> None:
 
 
 def test_what_a_person_says_there_is_waits_too() -> None:
-    assert status(scenario(tool, address="tool/a").when(see(ONE), sender="user:mallory")) == "waiting"
+    for sender in ("user:mallory", "nats:host/1", "spool:default"):
+        assert status(scenario(tool, address="tool/a").when(see(ONE), sender=sender)) == "waiting"
 
 
 def test_a_changed_definition_stops_the_tool_until_it_is_approved() -> None:

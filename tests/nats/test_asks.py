@@ -16,6 +16,7 @@ from events.envelope import Answer, Message
 from events.errors import (
     Busy,
     DeadlineExceeded,
+    Forbidden,
     InvalidData,
     KeyReused,
     NotFound,
@@ -292,6 +293,28 @@ async def test_rubbish_is_answered_with_an_error(wire: NewWire) -> None:
             reply = await bus.request(subject, body, headers)
             assert isinstance(errors.decode(reply.headers, reply.data), ThespisError), (subject, headers)
     assert kernel.handled == []
+    assert kernel.operations == []
+
+
+@pytest.mark.parametrize("to", ["approval/1", "policy/default", "tool/files.read", "call/1", "budget/tenant.x"])
+async def test_those_who_decide_what_may_be_done_are_not_asked_by_clients_of_the_bus(wire: NewWire, to: str) -> None:
+    kernel = Kernel()
+    bus = await wire()
+    async with serving(await wire(), kernel):
+        subject = subject_for(ASK, "default", to)
+        reply = await bus.request(subject, b'{"by":"boss"}', {"ce-type": "Approve", "ce-source": "channel/x"})
+        assert isinstance(errors.decode(reply.headers, reply.data), Forbidden)
+    assert kernel.handled == []
+
+
+@pytest.mark.parametrize("op", ["park", "resume", "fork", "resolve"])
+async def test_a_client_that_may_put_questions_may_not_operate(wire: NewWire, op: str) -> None:
+    kernel = Kernel()
+    bus = await wire()
+    async with serving(await wire(), kernel):
+        subject = subject_for("q", "default", "account/1")
+        reply = await bus.request(subject, b'{"by":"user:eve","reason":"mine"}', {"thespis-op": op})
+        assert isinstance(errors.decode(reply.headers, reply.data), Forbidden)
     assert kernel.operations == []
 
 

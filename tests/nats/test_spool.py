@@ -153,6 +153,19 @@ async def test_what_the_kernel_forbids_is_a_dead_letter(connection: Connection, 
         await emptied(connection)
 
 
+@pytest.mark.parametrize("subject", ["approval/1", "policy/default", "tool/files.read", "call/1", "budget/tenant.x"])
+async def test_those_who_decide_what_may_be_done_are_not_spoken_to_by_the_spool(
+    connection: Connection, outsider: NatsClient, subject: str
+) -> None:
+    kernel = Kernel()
+    async with spooling(connection, kernel) as spool:
+        await put(outsider, "1", subject=subject)
+        await eventually(lambda: spool.dead == 1)
+        await emptied(connection)
+    (letter,) = kernel.handled
+    assert "who asks has to be known" in msgspec.json.decode(letter.body)["reason"]
+
+
 async def test_a_tenant_keeps_its_messages_apart(connection: Connection, outsider: NatsClient) -> None:
     kernel = Kernel()
     async with spooling(connection, kernel):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -26,11 +27,11 @@ from actors.approval import (
     digest_of,
     evolve,
 )
-from actors.core.kind import Plugin
-from actors.core.outputs import Cancel, Reply, Schedule, Tell
+from actors.core.kind import Kind, Plugin
+from actors.core.outputs import Ask, Cancel, Replied, Reply, Schedule, Tell, TellRefused
 from events.address import split
 from events.envelope import Message
-from events.errors import Refused
+from events.errors import Forbidden, Refused
 from infra.memory.system import System, run_system
 
 WHAT = {"to": "bank", "amount": 5}
@@ -116,7 +117,7 @@ def test_only_those_named_may_decide_and_people_speak_for_themselves() -> None:
     ],
 )
 def test_a_quorum_that_cannot_be_reached_is_refused(request_: RequestApproval) -> None:
-    assert refused(Approval(), request_) == "quorum"
+    assert refused(Approval(), request_, "run/1") == "quorum"
 
 
 def test_a_no_settles_it() -> None:
@@ -166,8 +167,7 @@ def test_it_is_used_once() -> None:
     state = after(Approve(), Reserve("a", DIGEST), Consume("a"))
     assert told(state, Consume("a"))[1] == [Reply({"status": "consumed"})]
     for message in (Reserve("b", DIGEST), Consume("b"), Release("a"), Approve(), Deny()):
-        by = "user:bob" if isinstance(message, Approve | Deny) else "run/1"
-        assert refused(state, message, by) == "consumed"
+        assert refused(state, message, "user:bob") == "consumed"
 
 
 def test_it_is_withdrawn_by_whoever_asked_and_nobody_else() -> None:
@@ -221,23 +221,87 @@ def test_in_whatever_order_things_come_it_is_decided_once_and_consumed_once(move
             assert state.status in ("denied", "expired")
 
 
+class Say(msgspec.Struct, frozen=True):
+    """Have an actor say something to the approval."""
+
+    what: str
+    digest: str = DIGEST
+
+
+class Said(msgspec.Struct, frozen=True):
+    answer: str
+
+
+def _say(_state: Any, message: Message) -> list[Any]:
+    match message.data:
+        case Say("request"):
+            return [Ask("approval/1", ask(requested_by=message.to), "r")]
+        case Say("reserve", digest):
+            return [Ask("approval/1", Reserve(message.to, digest), "r")]
+        case Replied():
+            return [Said(message.data.data["status"])]
+        case TellRefused(code=code):
+            return [Said(code)]
+        case _:
+            return []
+
+
+holder = Kind(
+    "holder", state=dict[str, str], decide=_say, evolve=lambda _state, event: {"said": event.answer},
+    messages=[Say, ApprovalDecided, Replied, TellRefused], events=[Said],
+)  # fmt: skip
+
+
 def test_of_many_who_reserve_at_once_one_has_it_also_after_the_loss_of_a_host() -> None:
     async def script(system: System) -> None:
-        await system.ask("approval/1", ask(requested_by="user:root"))
+        await system.ask("holder/root", Say("request"))
+        await system.settle()
         await system.ask("approval/1", Approve(), sender="user:ada")
 
-        async def reserve(holder: str) -> bool:
-            try:
-                await system.ask("approval/1", Reserve(holder, DIGEST), key=holder)
-            except Refused:
-                return False
-            return True
+        async def reserve() -> list[str]:
+            await asyncio.gather(*(system.ask(f"holder/{n}", Say("reserve")) for n in range(20)))
+            await system.settle()
+            return [(await system.state(f"holder/{n}"))["said"] for n in range(20)]
 
-        won = await asyncio.gather(*(reserve(f"h{n}") for n in range(20)))
-        assert sum(won) == 1
+        won = await reserve()
+        assert won.count("reserved") == 20
+        assert (await system.state("approval/1"))["status"] == "reserved"
+        state = await system.state("approval/1")
         await system.lose_host(system.hosts[0])
-        again = await asyncio.gather(*(reserve(f"h{n}") for n in range(20)))
-        assert again == won, "a repetition gets the answer of before"
-        assert (await system.state("approval/1"))["holder"] == f"h{won.index(True)}"
+        assert await reserve() == won
+        assert (await system.state("approval/1"))["holder"] == state["holder"]
 
-    run_system(Plugin(kinds=[approval]), script, hosts=2)
+    run_system(Plugin(kinds=[approval, holder]), script, hosts=2)
+
+
+def test_people_can_neither_ask_in_the_name_of_an_actor_nor_act_on_an_agreement() -> None:
+    async def script(system: System) -> None:
+        for said in (ask(), Reserve("call/1", DIGEST), Consume("call/1"), Release("call/1"), Expire()):
+            with pytest.raises(Forbidden):
+                await system.ask("approval/1", said, sender="user:mallory")
+
+    run_system(Plugin(kinds=[approval]), script)
+
+
+def test_actors_ask_and_hold_in_their_own_name_only() -> None:
+    with pytest.raises(Refused, match="cannot ask for run/1"):
+        told(Approval(), ask(), "account/mallory")
+    reached = after(Approve())
+    for said in (Reserve("call/1", DIGEST), Consume("call/1"), Release("call/1")):
+        assert refused(reached, said, "call/2") == "holder"
+
+
+def test_the_same_words_under_other_rules_are_another_approval() -> None:
+    """Whoever comes first to an address must not decide who may agree."""
+    state = after(request=ask(approvers=["ada"], expires=60.0))
+    assert told(state, ask(approvers=["ada"], expires=60.0), "run/1", now=5)[1][0].data["status"] == "waiting"
+    for other in (
+        ask(approvers=["eve"], expires=60.0), ask(approvers=["ada"]), ask(approvers=["ada"], expires=61.0),
+        ask(approvers=["ada"], expires=60.0, requesters=["bob"]), ask(approvers=["ada", "eve"], expires=60.0),
+    ):  # fmt: skip
+        assert refused(state, other, "run/1", now=5) == "exists"
+
+
+@pytest.mark.parametrize("sender", ["nats:channel/x", "spool:channel/x", "user:a/b"])
+def test_what_only_looks_like_an_actor_speaks_for_itself(sender: str) -> None:
+    assert refused(after(), Approve("ada"), sender) == "speaker"

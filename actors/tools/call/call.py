@@ -35,6 +35,7 @@ from actors.tools.messages import (
 )
 from actors.tools.names import tool_address
 from actors.workflows.messages import RunEnded
+from events.address import is_address
 from events.envelope import Message
 from events.errors import Refused
 from events.tools import CALL_EVENTS
@@ -84,7 +85,7 @@ def _lost(move: Move, m: PlaceLost) -> None:
 
 def _drop(move: Move, m: DropCall) -> None:
     sender = move.message.sender
-    if "/" in sender and sender != move.request.asker:
+    if is_address(sender) and sender != move.request.asker:
         raise Refused(f"{sender} did not ask for this call", code="requester")
     if move.state.ended is None and move.state.begun is None:
         stop(move, "cancelled", _waits_at(move), m.reason or "nobody wants it any more", "cancelled")
@@ -116,7 +117,7 @@ def _due(move: Move, m: CallDue) -> None:
 def _outcome(move: Move, m: Outcome) -> None:
     performed = move.message.sender.startswith("effect:tool-")
     # Of what nobody knows, a person may say what became.
-    if not performed and ("/" in move.message.sender or move.state.status != "unknown"):
+    if not performed and (is_address(move.message.sender) or move.state.status != "unknown"):
         raise Refused(f"{move.message.sender} performs no tools", code="sender")
     if m.ref == "preview":
         if move.state.status == "judged":

@@ -12,6 +12,7 @@ from actors.tools.guards import checked
 from actors.tools.labels import parse
 from actors.tools.messages import RequestCall, UseTool
 from actors.tools.names import tool_address
+from events.address import is_address
 from events.envelope import Message
 from events.errors import BadDefinition, InvalidData, Refused
 from events.tools import CallRequested
@@ -32,11 +33,21 @@ def request(state: CallState, m: RequestCall, message: Message) -> list[Any]:
     return [requested, asked, Reply({"call": message.to, "status": "requested"})]
 
 
+def _alone(m: RequestCall, sender: str) -> None:
+    """A person asks for no agent, in nobody else's name, and has the roles that somebody gave them: none."""
+    if m.agent:
+        raise Refused(f"{sender} is not {m.agent}", code="agent")
+    if others := [name for name in m.requesters if name.removeprefix("user:") != sender.removeprefix("user:")]:
+        raise Refused(f"{sender} cannot ask in the name of {', '.join(others)}", code="speaker")
+    if m.roles:
+        raise Refused(f"{sender} cannot take the roles {', '.join(m.roles)}: agents have them", code="roles")
+
+
 def _requested(m: RequestCall, message: Message) -> CallRequested:
     """The request as it is kept. Whoever sends it is one of those who ask; a person speaks for no agent."""
-    person = "/" not in message.sender
-    if person and m.agent:
-        raise Refused(f"{message.sender} is not {m.agent}", code="agent")
+    person = not is_address(message.sender)
+    if person:
+        _alone(m, message.sender)
     for budget in m.budgets:
         if not budget.startswith("budget/"):
             raise Refused(f"{budget} is no budget", code="budget")
