@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from events import errors as e
+from gateway.ways import over_http
 
 TYPE_BASE: Final = "https://thespis.dev/problems/"
 """Prefix of the `type` of a problem document; the rest is the error's code. An identifier, not a page to fetch."""
@@ -134,7 +135,7 @@ PROBLEMS: Final[dict[type[e.ThespisError], Row]] = {
     BodyTimeout: Row("Request timeout", 408, TRY_AGAIN, "send the body faster"),
     e.NotFound: Row("Not found", 404, NOT_FOUND, "check the name"),
     e.Unauthenticated: Row(
-        "Token required", 401, DENIED, "send `Authorization: Bearer TOKEN`; `thespis tokens create`"
+        "Token required", 401, DENIED, "give `Authorization: Bearer TOKEN`; `thespis tokens create` makes one"
     ),
     e.Forbidden: Row("Not allowed", 403, DENIED, "use a token that has the scope"),
     e.Conflict: Row("Conflict", 409, CONFLICT, "look at what is recorded first"),
@@ -197,7 +198,7 @@ def problem(error: BaseException, *, incident: str = "") -> dict[str, Any]:
         row_ = PROBLEMS[e.ThespisError]
         return _document(INTERNAL, row_, detail, row_.advice if incident else "")
     found = row(type(error))
-    document = _document(error.code, found, error.message, error.hint or found.advice)
+    document = _document(error.code, found, error.message, over_http(error.hint or found.advice))
     if error.retry_after is not None:
         document["retry_after"] = error.retry_after
     if isinstance(error, e.Refused):

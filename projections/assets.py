@@ -195,7 +195,7 @@ async def version_of(store: ReadModelStore, tenant: str, address: str, version: 
     page = await store.query(PROJECTION.name, Query(tenant, VERSIONS.name, where, order, limit=1))
     if not page.rows:
         which = "" if version is None else f" in version {version}"
-        raise NotFound(f"there is no asset {address!r}{which}", hint="GET /v1/assets lists them")
+        raise NotFound(f"there is no asset {address!r}{which}", hint="`thespis assets list` lists them")
     return page.rows[0]
 
 

@@ -143,10 +143,11 @@ def _usage(error: click.UsageError) -> tuple[str, str]:
 def _explain(error: Exception) -> tuple[str, str, str, int]:
     from events.errors import ThespisError
     from gateway.problems import BUG, row
+    from gateway.ways import in_terminal
 
     if isinstance(error, ThespisError):
         found = row(type(error))
-        return error.code, error.message, error.hint or found.advice, found.exit
+        return error.code, error.message, in_terminal(error.hint or found.advice), found.exit
     if isinstance(error, OSError):
         what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         return "system", what, "", 1

@@ -15,6 +15,7 @@ from events import errors
 from events.errors import ThespisError
 from gateway.cli.find import START, Place, instance
 from gateway.problems import PROBLEMS, NotValid
+from gateway.ways import in_terminal
 
 T = TypeVar("T")
 
@@ -57,7 +58,7 @@ def problem_error(status: int, body: bytes, retry_after: str | None = None) -> T
     kind = _ERRORS.get(code) or _BY_STATUS.get(status) or (errors.Invalid if status < 500 else errors.Unavailable)
     message = str(found.get("detail") or found.get("title") or f"the server answered with status {status}")
     error = kind.__new__(kind)
-    ThespisError.__init__(error, message, hint=str(found.get("hint", "")))
+    ThespisError.__init__(error, message, hint=in_terminal(str(found.get("hint", ""))))
     if isinstance(error, errors.Refused):
         error.reason_code = str(found.get("reason_code", "refused"))
     if isinstance(error, NotValid):

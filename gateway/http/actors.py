@@ -22,7 +22,7 @@ async def show(call: Call) -> web.Response:
     except (Unserved, UnknownType) as error:
         if await call.door.store.read_stream(call.tenant, address, limit=1):
             raise Unserved(f"no host here can fold {address}: {error.message}") from None
-        raise NotFound(f"{address} has no history", hint="GET /v1/actors lists those that have") from None
+        raise NotFound(f"{address} has no history", hint="`GET /v1/actors` lists those that have") from None
     out = {
         "address": view.address,
         "kind": view.kind,

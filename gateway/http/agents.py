@@ -57,7 +57,7 @@ async def show(call: Call) -> web.Response:
 async def agent_stream(call: Call, name: str) -> str:
     """The address of an agent that was published. Raises NotFound."""
     if not await call.door.store.read_stream(call.tenant, f"agent/{name}", limit=1):
-        raise NotFound(f"there is no agent {name!r}", hint="GET /v1/agents lists them")
+        raise NotFound(f"there is no agent {name!r}", hint="`GET /v1/agents` lists them")
     return f"agent/{name}"
 
 

@@ -58,7 +58,7 @@ async def _row(call: Call) -> dict[str, Any]:
     await caught_up(call, "approvals")
     row = await one(call, "approvals", "approvals", approval=id)
     if row is None:
-        raise NotFound(f"there is no approval {id!r}", hint="GET /v1/approvals lists them")
+        raise NotFound(f"there is no approval {id!r}", hint="`GET /v1/approvals` lists them")
     return row
 
 

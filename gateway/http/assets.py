@@ -113,7 +113,7 @@ async def _address(call: Call) -> str:
         if await one(call, PROJECTION.name, "assets", address=address) is not None:
             return address
     keyed = await one(call, PROJECTION.name, "assets", asset=name)
-    hint = "it is a keyed one: name its `key`" if keyed is not None else "GET /v1/assets lists them"
+    hint = "it is a keyed one: name its `key`" if keyed is not None else "`GET /v1/assets` lists them"
     raise NotFound(f"there is no asset {name!r}", hint=hint)
 
 

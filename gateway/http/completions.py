@@ -64,7 +64,7 @@ async def complete(call: Call) -> web.StreamResponse:
         asks = "; ".join(map(asks_for, turn.asks)) if turn is not None else ""
         raise DeadlineExceeded(
             asks or f"the turn goes on after {wait:g} s",
-            hint=f"afterwards repeat with the same Idempotency-Key, or read /v1/conversations/{id}",
+            hint=f"afterwards repeat with the same Idempotency-Key, or read `GET /v1/conversations/{id}`",
         )
     _check_turn(turn)
     headers = {PLACE: id} | ({REPLAYED: "true"} if posted.duplicate else {})

@@ -121,7 +121,7 @@ async def pieces(call: Call, stream: str, posted: Posted) -> AsyncGenerator[str 
                 return
     if "token" in feed.ended:
         raise Unauthenticated(feed.ended)
-    raise DeadlineExceeded("this door closes", hint=f"read /v1/conversations/{stream.partition('/')[2]}")
+    raise DeadlineExceeded("this door closes", hint=f"read `GET /v1/conversations/{stream.partition('/')[2]}`")
 
 
 def _of(event: Event, turn: TurnLine, said: Said) -> str:

@@ -29,7 +29,7 @@ async def explain(call: Call) -> web.Response:
     if not prompts:
         step = f"step {call.query.step} of " if call.query.step is not None else ""
         raise NotFound(
-            f"there is no prompt of {step}turn {turn[:20]!r}", hint=f"GET /v1/conversations/{id} has the turns"
+            f"there is no prompt of {step}turn {turn[:20]!r}", hint=f"`GET /v1/conversations/{id}` has the turns"
         )
     return answer({"conversation": id, "turn": number, "prompts": [_prompt(prompt) for prompt in prompts]})
 

@@ -49,7 +49,7 @@ async def exists(call: Call, id: str) -> str:
     """The address of a conversation that was begun. Raises NotFound, InvalidName."""
     stream = stream_of(id)
     if not await call.door.store.read_stream(call.tenant, stream, limit=1):
-        raise NotFound(f"there is no conversation {id!r}", hint="GET /v1/conversations lists them")
+        raise NotFound(f"there is no conversation {id!r}", hint="`GET /v1/conversations` lists them")
     return stream
 
 

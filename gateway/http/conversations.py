@@ -65,7 +65,7 @@ async def read(call: Call, id: str, at: int | None = None) -> Transcript:
         found.fold(events)
     if found.opened is None or (at is not None and found.version < at):
         what = f"conversation {id!r}" if found.opened is None else f"version {at} of conversation {id!r}"
-        raise NotFound(f"there is no {what}", hint="GET /v1/conversations lists them")
+        raise NotFound(f"there is no {what}", hint="`GET /v1/conversations` lists them")
     return found
 
 

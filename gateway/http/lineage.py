@@ -28,7 +28,7 @@ async def show(call: Call) -> web.Response:
     try:
         found = await lineage(door.models, call.tenant, id, source=query.source, nodes=nodes)
     except NotFound as error:
-        hint = f"if it is a message's id, see what it led to with GET /v1/events?correlation={quote(id)}"
+        hint = f"if it is a message's id, see what it led to with `GET /v1/events?correlation={quote(id)}`"
         raise NotFound(error.message, hint=hint) from None
     return answer(
         {

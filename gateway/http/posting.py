@@ -55,7 +55,7 @@ def heard(call: Call, conversation: str, text: str, id: str, agent: str = "") ->
 async def check_agent(call: Call, name: str) -> None:
     """Raises NotFound unless there is an agent of that name."""
     if not await call.door.store.read_stream(call.tenant, f"agent/{name}", limit=1):
-        raise NotFound(f"there is no agent {name!r}", hint="GET /v1/agents lists them")
+        raise NotFound(f"there is no agent {name!r}", hint="`GET /v1/agents` lists them")
 
 
 async def post(call: Call, stream: str, said: Post, key: str | None) -> Posted:

@@ -117,7 +117,7 @@ def _parked(key: ParkedKey) -> dict[str, Any]:
 async def exists(call: Call, name: str) -> None:
     """Raise NotFound unless there is such a projection."""
     if not any(build.projection == name for build in await call.door.models.builds(name)):
-        raise NotFound(f"there is no projection {name!r}", hint="GET /v1/projections lists them")
+        raise NotFound(f"there is no projection {name!r}", hint="`GET /v1/projections` lists them")
 
 
 def _limit(call: Call) -> int:

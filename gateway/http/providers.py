@@ -26,7 +26,7 @@ async def show_model(call: Call) -> web.Response:
     name = call.path("model")
     found = await page(call, "agents", Query(call.tenant, "agents", [Filter("agent", "=", name)], [], 1, None))
     if not found.rows:
-        raise NotFound(f"there is no agent {name!r}", hint="GET /v1/models lists them")
+        raise NotFound(f"there is no agent {name!r}", hint="`GET /v1/models` lists them")
     return answer(_model(found.rows[0]))
 
 

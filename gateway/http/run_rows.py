@@ -29,7 +29,7 @@ async def run_row(call: Call, id: str) -> Row:
     await caught_up(call, "runs")
     row = await one(call, "runs", "runs", run=place(id))
     if row is None:
-        raise NotFound(f"there is no run {id!r}", hint="GET /v1/runs lists them")
+        raise NotFound(f"there is no run {id!r}", hint="`GET /v1/runs` lists them")
     return row
 
 

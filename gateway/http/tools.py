@@ -77,7 +77,7 @@ async def _tool(call: Call, name: str) -> str:
     """The address of a tool that was seen. Raises NotFound."""
     stream = tool_address(name)
     if not await call.door.store.read_stream(call.tenant, stream, limit=1):
-        raise NotFound(f"there is no tool {name!r}", hint="GET /v1/tools lists them")
+        raise NotFound(f"there is no tool {name!r}", hint="`GET /v1/tools` lists them")
     return stream
 
 
@@ -132,7 +132,7 @@ async def show_policy(call: Call) -> web.Response:
     name = call.path("name")
     stream = address("policy", name)
     if not await call.door.store.read_stream(call.tenant, stream, limit=1):
-        raise NotFound(f"there is no policy {name!r}", hint="GET /v1/policies lists them")
+        raise NotFound(f"there is no policy {name!r}", hint="`GET /v1/policies` lists them")
     found = await told(call, stream, DescribePolicy(call.query.version))
     return answer({**found, "name": name})
 

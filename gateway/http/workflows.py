@@ -60,7 +60,7 @@ async def show(call: Call) -> web.Response:
     await caught_up(call, "workflows")
     row = await one(call, "workflows", "workflows", name=name)
     if row is None or not row["version"]:
-        raise NotFound(f"there is no workflow {name!r}", hint="GET /v1/workflows lists them")
+        raise NotFound(f"there is no workflow {name!r}", hint="`GET /v1/workflows` lists them")
     where = [Filter("name", "=", name)]
     order = [Order("version", descending=True)]
     found = await call.door.models.query(
@@ -83,7 +83,7 @@ async def show_version(call: Call) -> web.Response:
         row = await one(call, "workflows", "workflow_versions", name=name, version=int(number))
     if row is None:
         raise NotFound(
-            f"there is no version {number} of workflow {name!r}", hint="GET /v1/workflows/NAME lists its versions"
+            f"there is no version {number} of workflow {name!r}", hint=f"`GET /v1/workflows/{name}` lists its versions"
         )
     return answer(_without_tenant(row))
 

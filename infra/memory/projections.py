@@ -182,7 +182,7 @@ class MemoryReadModels:
         for kept in self._kept.values():
             if kept.build.projection == projection and kept.build.state == "live":
                 return kept
-        raise NotFound(f"there is no projection {projection!r}", hint="thespis projections list names them")
+        raise NotFound(f"there is no projection {projection!r}", hint="`thespis projections list` names them")
 
     def _found(self, projection: str, number: int) -> _Kept:
         kept = self._kept.get((projection, number))

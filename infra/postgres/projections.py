@@ -287,7 +287,7 @@ class PostgresReadModels:
             if build.state == "live":
                 self._live[projection] = build
                 return build
-        raise NotFound(f"there is no projection {projection!r}", hint="thespis projections list names them")
+        raise NotFound(f"there is no projection {projection!r}", hint="`thespis projections list` names them")
 
     async def _other(self, projection: str, number: int, version: int | None) -> Build:
         """A build that is not the live one; the live one in its stead if it is gone and of the same version."""

@@ -102,7 +102,7 @@ async def _freeze(connection: Connection, projection: str) -> Build:
         if live.number == number:
             return live
         # Another one became live while the lock was waited for.
-    raise NotFound(f"there is no projection {projection!r}", hint="thespis projections list names them")
+    raise NotFound(f"there is no projection {projection!r}", hint="`thespis projections list` names them")
 
 
 async def set_aside(connection: Connection, build: Build, note: str, kept_until: int) -> None:

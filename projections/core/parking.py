@@ -30,7 +30,7 @@ async def live_build(store: ReadModelStore, name: str) -> Build:
     for build in await store.builds(name):
         if build.state == "live":
             return build
-    raise NotFound(f"there is no projection {name!r}", hint="thespis projections list names them")
+    raise NotFound(f"there is no projection {name!r}", hint="`thespis projections list` names them")
 
 
 async def parked_key(store: ReadModelStore, build: Build, key: str) -> ParkedKey | None:

@@ -154,7 +154,8 @@ def build_gone(projection: str, number: int, version: int | None) -> NotFound | 
     """The build a query names is not there, and nothing can stand in for it."""
     if version is None:
         return NotFound(
-            f"projection {projection} has no build {number}", hint=f"thespis projections builds {projection} lists them"
+            f"projection {projection} has no build {number}",
+            hint=f"`thespis projections builds {projection}` lists them",
         )
     return Conflict(
         f"build {number} of projection {projection}, to which these pages belong, is gone",
