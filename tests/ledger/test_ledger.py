@@ -9,7 +9,7 @@ import pytest
 import gateway.examples.ledger as ledger
 from events.errors import Refused
 from gateway import workspace
-from gateway.examples.ledger.account import Close, Deposit, Open
+from gateway.examples.ledger.account import Close, Deposit, Open, Withdraw
 from gateway.examples.ledger.balances import balances
 from gateway.examples.ledger.transfer import Transfer
 from gateway.examples.ledger.workspace import plugin
@@ -77,6 +77,23 @@ def test_senseless_terms_are_refused_at_once(terms: Transfer):
         with pytest.raises(Refused) as refused:
             await system.ask("transfer/1", terms)
         assert refused.value.reason_code == "invalid-data"
+
+    run_system(plugin, script)
+
+
+def test_a_fork_holds_nobodys_money_and_its_row_says_so():
+    async def script(system: System) -> None:
+        await system.ask(ADA, Open(100))
+        await system.ask(ADA, Withdraw(10))
+        await system.hosts[0].fork("default", ADA, 2, "account/ada-if", "cli")
+        assert await has(system, "account/ada-if") == 100
+        await system.ask("account/ada-if", Withdraw(70))
+        assert await has(system, "account/ada-if") == 30
+        rows = replay(balances, await system.events())["balances"]
+        assert [(r["account"], r["balance"], r["status"], r["movements"]) for r in rows] == [
+            (ADA, 90, "open", 2),
+            ("account/ada-if", 0, "fork", 0),
+        ]
 
     run_system(plugin, script)
 

@@ -1,10 +1,11 @@
-"""What everybody has: one row per account."""
+"""What everybody has: one row per account. A fork is a what-if and no money: its row says so, and counts nothing."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from events.envelope import Event
+from events.system import Forked
 from projections import Projection, Rows, Table
 
 from .account import AccountClosed, AccountOpened, Credited, Debited, Deposited, Refunded, Withdrawn
@@ -23,6 +24,10 @@ def apply(rows: Rows, event: Event, data: Any) -> None:
         "tenant": event.tenant, "account": event.stream, "balance": 0, "status": "new", "movements": 0,
     }  # fmt: skip
     match data:
+        case Forked():
+            row["status"] = "fork"
+        case _ if row["status"] == "fork":
+            return
         case AccountOpened():
             row["status"] = "open"
         case AccountClosed():
@@ -40,9 +45,9 @@ def apply(rows: Rows, event: Event, data: Any) -> None:
 
 balances = Projection(
     "balances",
-    version=1,
+    version=2,
     tables=[TABLE],
-    types=[AccountOpened, Deposited, Withdrawn, Debited, Credited, Refunded, AccountClosed],
+    types=[AccountOpened, Deposited, Withdrawn, Debited, Credited, Refunded, AccountClosed, Forked],
     keys=lambda event, data: [(TABLE, (event.tenant, event.stream))],
     apply=apply,
     reads=("tenant", "stream"),
