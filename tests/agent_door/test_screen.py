@@ -99,6 +99,22 @@ def test_notes_stay_when_the_answer_is_replaced() -> None:
 
 
 @pytest.mark.usefixtures("narrow")
+@pytest.mark.parametrize("living", [True, False])
+def test_the_answer_of_a_call_made_again_takes_the_place_of_what_is_shown_though_it_says_the_same(living: bool) -> None:
+    view, paper = screen(living)
+    view.piece((1, 1), "half an", again=False)
+    view.note("lost")
+    view.void()
+    for _ in range(2):
+        view.whole((1, 1), "half an answer")
+    view.settle()
+    if living:
+        assert [row for row in Glass(paper.getvalue()).rows if row] == ["[lost]", f"{MARK}half an answer"]
+    else:
+        assert paper.getvalue() == f"half an\n[lost]\n{AGAIN}\nhalf an answer\n"
+
+
+@pytest.mark.usefixtures("narrow")
 def test_what_has_left_the_screen_is_not_taken_back_but_said_to_be_void() -> None:
     for living, text in ((True, "x" * 300), (False, "short")):
         view, paper = screen(living)

@@ -23,6 +23,8 @@ class Answering:
         self._screen = screen
         self._number = number
         self._mark = (turn, 0)
+        self._shown = (0, 0)
+        """Step and attempt of the last piece."""
         self._stand_in = False
         self._told: set[str] = set()
         """Models of which it was said that they did not answer."""
@@ -61,6 +63,8 @@ class Answering:
                 self._unanswered(data.get("tries", []), data["model"])
             case "ModelLost":
                 screen.note("the host was lost in the middle of the answer; the model is asked again")
+                if self._shown <= (data["step"], data["attempt"]):
+                    screen.void()
             case "ModelFailed":
                 self._unanswered(data.get("tries", []))
             case "AnswerRejected":
@@ -86,7 +90,7 @@ class Answering:
     def _chunk(self, data: dict[str, Any]) -> None:
         text, again = data.get("text", ""), data.get("reset", False)
         if text or again:
-            self._mark = (self.turn, data["step"])
+            self._mark, self._shown = (self.turn, data["step"]), (data["step"], data["attempt"])
             self._screen.piece(self._mark, text, again=again, gap=data.get("gap", False))
 
     def _whole(self, mark: tuple[int, int], text: str) -> None:

@@ -40,6 +40,7 @@ class Screen:
         """Of the step under way, as it counts."""
         self._block = ""
         """Everything that was written since the step began, as it stands on the screen."""
+        self._void = False
         self._notes: list[str] = []
         """What of it is no answer."""
 
@@ -78,7 +79,7 @@ class Screen:
         if mark != self._mark:
             self.settle()
             self._mark = mark
-        if again and self._text:
+        if (again or self._void) and self._text:
             self._replace(("… " if gap else "") + shown(text))
             return
         self._append(("… " if gap else "") + shown(text))
@@ -89,16 +90,20 @@ class Screen:
             self.settle()
             self._mark = mark
         text = shown(text)
-        if text.startswith(self._text):
+        if text.startswith(self._text) and not (self._void and self._text):
             self._append(text[len(self._text) :])
         elif text:
             self._replace(text)
+
+    def void(self) -> None:
+        """What is shown of this step does not count: what comes next is another answer, even if it says the same."""
+        self._void = True
 
     def settle(self) -> None:
         """What is shown stays; a new line begins."""
         if self._block and not self._block.endswith("\n"):
             self._write("\n")
-        self._text, self._block, self._notes, self._mark = "", "", [], None
+        self._text, self._block, self._notes, self._mark, self._void = "", "", [], None, False
 
     def cited(self, citations: Sequence[Mapping[str, Any]]) -> None:
         """Where an answer comes from."""
@@ -124,7 +129,7 @@ class Screen:
         else:
             self._write(f"{'' if self._block.endswith(chr(10)) else chr(10)}{AGAIN}\n")
             self._block = ""
-        self._text = ""
+        self._text, self._void = "", False
         self._append(text)
 
     def _rows(self) -> int:
