@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gateway.http.params import MAX_POSITION, Limit, Position, Version
+from gateway.http.params import MAX_POSITION, Limit, Position, Time, Version
 
 Address = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}/.{1,200}$", examples=["account/42"])]
 Reason = Annotated[str, Field(min_length=1, max_length=1000)]
@@ -259,10 +259,29 @@ class ActorsQuery(Query):
     wait: Position | None = Field(None, description="wait until the projection has reached this position")
 
 
+class ActorRow(BaseModel):
+    """An actor: how long its history is, and what it waits for."""
+
+    tenant: str
+    address: str
+    kind: str
+    version: int
+    events: int = Field(description="of its own: the history that a fork refers to is not counted again")
+    first_position: int
+    first_at: Time
+    last_position: int
+    last_at: Time
+    last_type: str
+    parked: str | None = Field(description="why it is stopped until somebody resumes it")
+    parked_at: Time | None
+    forked_from: str | None
+    forked_at: int | None = Field(description="the version of `forked_from` that it continues")
+
+
 class ActorsOut(BaseModel):
     """A page of actors."""
 
-    actors: list[dict[str, Any]]
+    actors: list[ActorRow]
     next: str | None
     position: int = Field(description="how far into the log this page sees")
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from gateway.http.models import In, Query
 from gateway.http.models_workflows import PageQuery, Why
-from gateway.http.params import Version
+from gateway.http.params import Time, Version
 from projections.costs import GROUPINGS
 
 Dollars = Annotated[str, Field(pattern=r"^\d{1,12}(\.\d{1,18})?$", examples=["2.50"])]
@@ -55,11 +55,11 @@ class AgentRow(BaseModel):
     stuck: int = Field(description="turns that made no progress, ever")
     trigger: str | None = Field(description="what moved it last")
     reason: str | None
-    moved_at: int | None
+    moved_at: Time | None
     moved_by: str | None
-    published_at: int
+    published_at: Time
     published_by: str
-    turn_at: int | None = Field(description="when a turn ended last")
+    turn_at: Time | None = Field(description="when a turn ended last")
 
 
 class AgentsOut(BaseModel):
@@ -81,7 +81,7 @@ class AgentVersionOut(BaseModel):
 
     version: int
     hash: str
-    at: int
+    at: Time
     by: str
 
 
@@ -181,8 +181,8 @@ class BudgetRow(BaseModel):
     reserved: str = Field(description="set aside for calls that are made now")
     calls: int
     refused: int = Field(description="calls that were not let in, ever")
-    refused_at: int | None
-    changed_at: int
+    refused_at: Time | None
+    changed_at: Time
     by: str | None
 
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from gateway.http.models import Query
 from gateway.http.models_workflows import PageQuery
-from gateway.http.params import Limit, Version
+from gateway.http.params import Limit, Time, Version
 
 
 class AssetsQuery(PageQuery):
@@ -44,13 +44,13 @@ class AssetRow(BaseModel):
     key: str
     version: int
     content: str = Field(description="hash of what it holds")
-    at: int
+    at: Time
     workflow: str
     run: str
     step: str
     blocked: str | None = Field(description="the blocking check that failed")
     reused: int = Field(description="how often a step needed not run")
-    reused_at: int | None
+    reused_at: Time | None
 
 
 class AssetsOut(BaseModel):
@@ -67,7 +67,7 @@ class CheckedOut(BaseModel):
     name: str
     passed: bool
     blocking: bool
-    at: int
+    at: Time
     detail: str = ""
 
 
@@ -80,7 +80,7 @@ class AssetOut(BaseModel):
     version: int
     content: str
     fingerprint: str
-    at: int
+    at: Time
     workflow: str
     definition: str
     run: str
@@ -104,7 +104,7 @@ class AssetNode(BaseModel):
     content: str
     run: str
     step: str
-    at: int
+    at: Time
     depth: int
     of: list[str]
     inputs: dict[str, str]

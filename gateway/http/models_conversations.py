@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from gateway.http.models import In, Query
 from gateway.http.models_workflows import MAX_RUN_WAIT, PageQuery, Why
-from gateway.http.params import Limit, Position, Version
+from gateway.http.params import Limit, Position, Time, Version
 
 AgentName = Annotated[str, Field(min_length=1, max_length=100, examples=["ada"])]
 ConversationId = Annotated[str, Field(min_length=1, max_length=150, pattern=r"^[A-Za-z0-9._:~@%+=,;!$'()&*/-]+$")]
@@ -92,13 +92,13 @@ class ConversationRow(BaseModel):
     by: str
     parent: str | None
     forked_from: str | None
-    opened_at: int
+    opened_at: Time
     messages: int
     turns: int = Field(description="that have ended")
     turn: int = Field(description="the last one that began")
     last_message: str = Field(description="the beginning of it")
-    last_message_at: int | None
-    last_at: int
+    last_message_at: Time | None
+    last_at: Time
     model_calls: int
     tool_calls: int
     input: int = Field(description="tokens")
@@ -134,7 +134,7 @@ class LineOut(BaseModel):
     id: str
     sender: str
     text: str
-    at: int
+    at: Time
     label: str
     turn: int = Field(description="0 while it waits")
 
@@ -157,8 +157,8 @@ class TurnOut(BaseModel):
 
     turn: int
     messages: list[int] = Field(description="that it answers, by their numbers")
-    started_at: int
-    ended_at: int | None
+    started_at: Time
+    ended_at: Time | None
     status: TurnStatus
     text: str
     partial: str = Field(description="what the last model answered, while the turn goes on")
@@ -177,7 +177,7 @@ class TurnOut(BaseModel):
     tool_calls: int
     code: str
     reason: str
-    stuck_at: int | None
+    stuck_at: Time | None
 
 
 class RefusalOut(BaseModel):
@@ -187,7 +187,7 @@ class RefusalOut(BaseModel):
     sender: str
     code: str
     reason: str
-    at: int
+    at: Time
 
 
 class OutboundOut(BaseModel):
@@ -211,7 +211,7 @@ class ConversationOut(BaseModel):
     title: str
     policy: str
     by: str
-    opened_at: int
+    opened_at: Time
     status: Literal["open", "closed"]
     turn: int = Field(description="the turn that goes on; 0: none does")
     waiting: int = Field(description="messages that wait for their turn")

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from gateway.http.models import In, Query, Reason
-from gateway.http.params import Limit, Position
+from gateway.http.params import Limit, Position, Time
 
 
 class RowsQuery(Query):
@@ -27,15 +27,17 @@ class RowsOut(BaseModel):
     """A page of rows, all of one moment of one build."""
 
     projection: str
-    rows: list[dict[str, Any]]
+    rows: list[dict[str, Any]] = Field(
+        description="columns by name; times in those of the built-in projections (`…_at`, `time`, `minute`, `since`,"
+        " `until`, `began`) are microseconds since 1970 (UTC), durations are microseconds"
+    )
     next: str | None = Field(description="pass as `after`; null at the end. The next page is of the same build")
     position: int = Field(description="how far into the log this page sees")
     lag: int = Field(description="events of the log that it does not see, as far as this host knows")
     version: int = Field(description="of the projection's code")
     build: int = Field(description="the number of the set of tables it is from")
-    stale_since: int | None = Field(
+    stale_since: Time | None = Field(
         description="of rows that no code here keeps up to date: when the first event they lack was recorded"
-        " (microseconds since 1970)"
     )
 
 
@@ -51,8 +53,8 @@ class ProjectionOut(BaseModel):
     parked: int = Field(description="keys that wait for a person")
     building: int | None = Field(description="the number of a build under way beside the live one")
     progress: int | None = Field(description="how far that is")
-    stale_since: int | None = Field(
-        description="when the first event that the rows lack was recorded (microseconds since 1970), if that is a while"
+    stale_since: Time | None = Field(
+        description="when the first event that the rows lack was recorded, if that is a while"
         " ago: nobody folds them, or not quickly enough"
     )
     running: bool = Field(description="whether it runs on this host")
@@ -84,7 +86,7 @@ class ParkedKeyOut(BaseModel):
     position: int
     error: str
     held: int = Field(description="events that wait")
-    since: int = Field(description="microseconds since 1970")
+    since: Time
 
 
 class ParkedKeysOut(BaseModel):
@@ -122,8 +124,8 @@ class BuildOut(BaseModel):
     position: int
     parked: int = Field(description="keys that wait for a person")
     indexed: bool = Field(description="whether its secondary indexes are made")
-    created: int = Field(description="microseconds since 1970")
-    kept_until: int | None = Field(description="of a standby: when it is dropped (microseconds since 1970)")
+    created: Time
+    kept_until: Time | None = Field(description="of a standby: when it is dropped")
     note: str = Field(description="of a standby: why it did not become live, if that was refused")
 
 
@@ -150,7 +152,7 @@ class SwitchOut(BaseModel):
     comparison: ComparisonOut
     by: str
     reason: str
-    at: int = Field(description="microseconds since 1970")
+    at: Time
     recorded: int | None = Field(description="the event's position in the log; null until it is there")
 
 

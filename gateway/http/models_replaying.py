@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field
 
 from gateway.http.models import In, Query
-from gateway.http.params import Version
+from gateway.http.params import Time, Version
 
 Turn = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Model = Annotated[str, Field(min_length=3, max_length=300, pattern=r"^[a-z][a-z0-9_-]*:\S+$")]
@@ -27,7 +27,7 @@ class ReplayLine(BaseModel):
     turn: int
     step: int
     version: int
-    at: int
+    at: Time
     text: str = ""
     data: Any = None
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from gateway.http.models import In, Query
 from gateway.http.models_conversations import CitationOut
 from gateway.http.models_workflows import MAX_RUN_WAIT, PageQuery, Why
-from gateway.http.params import Version
+from gateway.http.params import Time, Version
 
 Hash = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[0-9a-f]+$")]
 CallStatus = Literal[
@@ -124,8 +124,8 @@ class CallOut(BaseModel):
     dry: bool
     sandbox: str
     citations: list[CitationOut]
-    requested_at: int
-    ended_at: int | None
+    requested_at: Time
+    ended_at: Time | None
     version: int
     position: int | None = None
     duplicate: bool = False
@@ -153,7 +153,7 @@ class PolicyOut(BaseModel):
     hash: str
     rules: Any
     source: str
-    at: int
+    at: Time
     by: str
     versions: list[dict[str, Any]]
 

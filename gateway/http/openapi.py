@@ -22,6 +22,8 @@ from gateway.tokens import SCOPES
 VERSION: Final = "1"
 """Of the interface: the `v1` in its paths."""
 
+TIMES: Final = "Integers of the format `unix-time-us` are times: microseconds since 1970 (UTC). Events have RFC 3339."
+
 _PARAMETER = re.compile(r"\{(\w+)(?::((?:[^{}]|\{[^}]*\})*))?\}")
 
 
@@ -53,7 +55,7 @@ def document(routes: Sequence[Route]) -> dict[str, Any]:
         "info": {
             "title": "Thespis",
             "version": VERSION,
-            "description": "Publish events, speak to actors, query projections, follow the log.",
+            "description": "Publish events, speak to actors, query projections, follow the log. " + TIMES,
         },
         "paths": paths,
         "components": {

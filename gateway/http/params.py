@@ -33,6 +33,9 @@ Version = Annotated[int, BeforeValidator(_digits), Field(ge=1, le=2**31 - 1)]
 Limit = Annotated[int, BeforeValidator(_digits), Field(ge=1, le=MAX_POSITION)]
 """Rows of a page; more than the most allowed means the most allowed."""
 
+Time = Annotated[int, Field(json_schema_extra={"format": "unix-time-us"})]
+"""A time in an answer: microseconds since 1970 (UTC)."""
+
 
 def parse(given: MultiMapping[str], model: type[M]) -> M:
     """The parameters as an instance of their model. Raises UnknownParameter, InvalidData."""

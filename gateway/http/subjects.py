@@ -11,7 +11,7 @@ from events.errors import NotFound
 from gateway.http import body
 from gateway.http.context import patience
 from gateway.http.models import In, Query, Reason
-from gateway.http.params import Limit
+from gateway.http.params import Limit, Time
 from gateway.http.route import Call, answer
 from gateway.http.subjects_port import Subjects
 
@@ -34,7 +34,7 @@ class SubjectOut(BaseModel):
 
     subject: str
     key: str
-    since: int
+    since: Time
 
 
 class SubjectsOut(BaseModel):
@@ -62,7 +62,7 @@ class ErasureOut(BaseModel):
     keys: list[str]
     by: str
     reason: str
-    at: int
+    at: Time
     done: bool
     receipt: dict[str, Any] | None
 

@@ -32,6 +32,27 @@ def everything(error: type[ThespisError]) -> set[type[ThespisError]]:
     return {error}.union(*(everything(sub) for sub in error.__subclasses__()))
 
 
+OTHER_UNITS = {
+    ("ActorOut", "at"), ("ActorRow", "forked_at"), ("RunOut", "at"),  # versions
+    ("AgentModelOut", "created"), ("CompletionOut", "created"),  # seconds, as OpenAI's protocol has it
+}  # fmt: skip
+TIMES = re.compile(r"at|.*_at|since|.*_since|until|.*_until|began|ended|created")
+
+
+def test_every_time_of_an_answer_says_its_unit() -> None:
+    schemas = document(ROUTES)["components"]["schemas"]
+    found: set[tuple[str, str]] = set()
+    for name, schema in schemas.items():
+        for field, about in schema.get("properties", {}).items():
+            forms = [about, *about.get("anyOf", [])]
+            if TIMES.fullmatch(field) and any(form.get("type") == "integer" for form in forms):
+                found.add((name, field))
+                timed = any(form.get("format") == "unix-time-us" for form in forms)
+                assert timed != ((name, field) in OTHER_UNITS), f"{name}.{field}"
+    assert found > OTHER_UNITS
+    assert ("ActorRow", "last_at") in found
+
+
 def test_every_error_of_the_tree_is_in_the_table() -> None:
     ours = {e for e in everything(ThespisError) if e.__module__ in (errors.__name__, problems.__name__)}
     assert ours == set(PROBLEMS)
