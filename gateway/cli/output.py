@@ -33,6 +33,18 @@ def output_option(function: Callable[..., Any]) -> Callable[..., Any]:
     )(function)
 
 
+def document_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorator: `-o json|jsonl|yaml`, passed as `output`: for what is a document and no table."""
+    return click.option(
+        "-o",
+        "--output",
+        type=click.Choice(FORMATS[1:]),
+        default="json",
+        show_default=True,
+        help="How to print it.",
+    )(function)
+
+
 def printable(text: str) -> str:
     """The text without anything a terminal would obey: events may come from strangers."""
     return _CONTROL.sub(

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from gateway.cli.find import data_option
-from gateway.cli.output import emit
+from gateway.cli.output import document_option, emit
 from gateway.cli.tree import command as thespis_command
 
 
@@ -22,14 +22,7 @@ from gateway.cli.tree import command as thespis_command
     help="Schemas of the types, or a document of the whole bus.",
 )
 @click.option("--workspace", "workspaces", type=click.Path(), multiple=True, help="A directory with your types.")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["json", "jsonl", "yaml"]),
-    default="json",
-    show_default=True,
-    help="How to print it.",
-)
+@document_option
 @data_option("--data", "--data-dir")
 def command(type: str | None, form: str, workspaces: tuple[str, ...], output: str, data: str | None) -> None:
     """Print the JSON Schema of TYPE (default: of all), or an AsyncAPI 3.0 document of the bus.

@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from gateway.cli.output import emit, output_option, printable
+from gateway.cli.output import emit, output_option
+from gateway.cli.problems import tell
 from gateway.cli.tree import command as thespis_command
 
 
@@ -32,10 +33,7 @@ def command(files: tuple[str, ...], workspaces: tuple[str, ...], output: str) ->
         found = check(Path(file).read_bytes(), file)
         problems += [described(problem) for problem in found]
     if output == "table":
-        for problem in problems:
-            hint = f" ({problem['hint']})" if problem["hint"] else ""
-            place = f"{problem['file']}:{problem['line']}:{problem['column']}"
-            click.echo(printable(f"{place}: {problem['pointer'] or '/'}: {problem['message']}{hint}"))
+        tell(problems, err=False)
     else:
         emit(problems, output)
     if problems:
