@@ -16,10 +16,11 @@ _random = SystemRandom()
 
 TIMERS: Final = 0x8000
 """Added to the ordinal of a timer."""
+_ENDS: Final = tuple(f"{ordinal:04x}" for ordinal in range(256))
 
 
 def derived(sender: str, message_id: str, time_us: int) -> str:
-    """The common first 32 characters of all ids of one decision; append `f"{ordinal:04x}"` to have an id.
+    """The common first 32 characters of all ids of one decision; `numbered` makes an id of them.
 
     Shaped as UUIDv7 (RFC 9562): 48 bits of the handled message's time in milliseconds, then BLAKE2b of
     (sender, message id), then the ordinal of the output within the decision, below `TIMERS` but for timers: so all the
@@ -27,6 +28,11 @@ def derived(sender: str, message_id: str, time_us: int) -> str:
     """
     h = blake2b(f"{sender}\0{message_id}".encode(), digest_size=7).hexdigest()
     return f"{_prefix(time_us // 1000)}{h[:3]}-8{h[3:6]}-{h[6:]}"
+
+
+def numbered(base: str, ordinal: int) -> str:
+    """The id of one output of a decision: what `derived` returned, and the output's ordinal as four hex digits."""
+    return base + (_ENDS[ordinal] if ordinal < 256 else f"{ordinal:04x}")
 
 
 @lru_cache(maxsize=1024)

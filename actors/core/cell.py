@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
+import msgspec
+
 from actors.core.kind import Kind
 from actors.core.port import Done
 from events.chain import GENESIS
@@ -13,32 +15,20 @@ from events.store import EffectChange, MailKey
 from events.system import ActorParked
 
 
-class Work:
+class Work(msgspec.Struct, eq=False):
     """A message on its way to an actor, with the row that its append consumes and whom to tell when it is done."""
 
-    __slots__ = ("attempts", "change", "conflicts", "done", "mail", "message", "note", "solo", "timer")
-
-    def __init__(
-        self,
-        message: Message,
-        done: Done | None = None,
-        *,
-        mail: MailKey | None = None,
-        timer: tuple[str, str] | None = None,
-        change: EffectChange | None = None,
-        note: Any = None,
-    ) -> None:
-        self.message = message
-        self.done = done
-        self.mail = mail
-        self.timer = timer
-        self.change = change
-        self.note = note
-        """A system event recorded before the decision, or instead of one when the message has no type."""
-        self.attempts = 0
-        self.conflicts = 0
-        self.solo = False
-        """Decide this one in an append of its own: the batch it was in was not written."""
+    message: Message
+    done: Done | None = None
+    mail: MailKey | None = None
+    timer: tuple[str, str] | None = None
+    change: EffectChange | None = None
+    note: Any = None
+    """A system event recorded before the decision, or instead of one when the message has no type."""
+    attempts: int = 0
+    conflicts: int = 0
+    solo: bool = False
+    """Decide this one in an append of its own: the batch it was in was not written."""
 
 
 class Cell:

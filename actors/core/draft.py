@@ -17,7 +17,7 @@ from events import chain
 from events.address import partition_of, split
 from events.envelope import Answer, Message, Raw
 from events.errors import BadDefinition, Refused, TooLarge, UnknownType
-from events.ids import TIMERS, derived, keyed
+from events.ids import TIMERS, derived, keyed, numbered
 from events.store import (
     Append,
     EffectChange,
@@ -110,8 +110,8 @@ class Draft:
         self.told = 0
         """How many of the tells belong to messages that are done with."""
         self.works: list[Work] = []
-        self.answers: list[tuple[int, int, str, bytes | None]] = []
-        """For each work: number of events up to and with it, version after it, outcome, reply."""
+        self.answers: list[tuple[int, int, str, bytes | None] | None] = []
+        """For each work, if somebody waits: number of events up to and with it, version after it, outcome, reply."""
         self.events: list[NewEvent] = []
         self.handled: list[Handled] = []
         # What few decisions have begins as the empty tuple: five lists less for each of the others.
@@ -145,7 +145,7 @@ class Draft:
 
     def record(self, base: str, number: int, message: Message, event: Any, name: str, schema: int) -> str:
         """Add one event; returns its id."""
-        return self.add(f"{base}{number:04x}", name, schema, _encode(event), message, None)
+        return self.add(numbered(base, number), name, schema, _encode(event), message, None)
 
     def add(self, id: str, name: str, schema: int, data: bytes, message: Message, meta: bytes | None) -> str:
         """Add one event as it will be stored; returns its id."""
@@ -190,32 +190,31 @@ class Draft:
         self.timers = [known for known in self.timers if known.name != name]
         self.cancelled = _and(self.cancelled, name)
 
-    def overtook(self, work: Work) -> bool:
-        """Whether this is a timer that an earlier message of the draft replaced or dropped: the log is to judge it."""
-        if work.timer is None:
-            return False
-        name = work.timer[0]
+    def overtook(self, name: str) -> bool:
+        """Whether an earlier message of the draft replaced or dropped that timer: the log is to judge it."""
         return name in self.cancelled or any(timer.name == name for timer in self.timers)
 
     def consume(self, work: Work, outcome: str, answer: bytes | None, kept: bytes | None = None) -> None:
         """Add the message itself and the row it came from; `kept` is the answer as it is remembered, if not as said."""
-        message = work.message
+        message, mail = work.message, work.mail
+        upto = len(self.events)
+        has_row = mail is not None or work.timer is not None or work.change is not None
         self.handled.append(
             Handled(
                 message.id, message.digest, message.type, message.schema, message.body, message.sender, message.time,
-                message.causation, message.correlation or message.id, outcome, kept or answer, len(self.events),
-                work.mail is not None or work.timer is not None or work.change is not None, self.ordinal - self.told,
+                message.causation, message.correlation or message.id, outcome, kept or answer, upto, has_row,
+                self.ordinal - self.told,
             )
         )  # fmt: skip
         self.told = self.ordinal
-        if work.mail is not None:
-            self.taken = _and(self.taken, work.mail)
+        if mail is not None:
+            self.taken = _and(self.taken, mail)
         elif work.timer is not None:
             self.fired = _and(self.fired, work.timer)
         elif work.change is not None:
             self.changes = _and(self.changes, work.change)
         self.works.append(work)
-        self.answers.append((len(self.events), self.version, outcome, answer))
+        self.answers.append(None if work.done is None else (upto, self.version, outcome, answer))
 
 
 def decide_into(draft: Draft, work: Work, words: Vocabulary) -> None:
@@ -276,7 +275,7 @@ def decide_into(draft: Draft, work: Work, words: Vocabulary) -> None:
         cls = out.__class__
         known = event_types.get(cls)
         if known is not None:
-            id = f"{base}{number:04x}"
+            id = numbered(base, number)
             data = _encode(out)
             if seal is not None:
                 data = seal.body(out, data, cell.tenant, cell.address, str(draft.version + 1), known[0])
@@ -298,7 +297,7 @@ def decide_into(draft: Draft, work: Work, words: Vocabulary) -> None:
             data = out.data
             if seal is not None:
                 data = seal.body(out, data, cell.tenant, cell.address, str(draft.version + 1), out.type)
-            id = draft.add(out.id or f"{base}{number:04x}", out.type, out.schema, data, message, out.meta)
+            id = draft.add(out.id or numbered(base, number), out.type, out.schema, data, message, out.meta)
             first = first or id
             cell.state = evolve(cell.state, out)
             number += 1
@@ -314,7 +313,7 @@ def decide_into(draft: Draft, work: Work, words: Vocabulary) -> None:
         base = base or first[:32]
         if not cell.withheld:
             for out in later:
-                id = f"{base}{number:04x}"
+                id = numbered(base, number)
                 number += 1
                 if out.__class__ is Tell:
                     # By far the most frequent one.
@@ -327,7 +326,7 @@ def decide_into(draft: Draft, work: Work, words: Vocabulary) -> None:
                 else:
                     _add(draft, out, id, message, first, words)
             if wanted is not None:
-                id = f"{base}{number:04x}"
+                id = numbered(base, number)
                 answer = reply
                 if seal is not None and reply is not None:
                     answer = seal.body(replied, reply, cell.tenant, message.sender, id, "Replied")
@@ -427,7 +426,7 @@ def _add(draft: Draft, out: Any, id: str, message: Message, first: str, words: V
             if (after is None) == (at is None):
                 raise BadDefinition(f"{cell.address}: Schedule({name!r}) needs either after or at")
             due = at if at is not None else message.time + int((after or 0.0) * 1_000_000)
-            id = f"{id[:32]}{int(id[32:], 16) | TIMERS:04x}"
+            id = numbered(id[:32], int(id[32:], 16) | TIMERS)
             type_name, version = (type_, 1) if type_ else _name(data, words.messages)
             body = _sealed(words, data, cell.tenant, cell.address, id, type_name)
             draft.wind(NewTimer(name, id, due, type_name, version, body, first, message.correlation or message.id))

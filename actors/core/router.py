@@ -18,7 +18,7 @@ from events import chain
 from events.address import DEFAULT_TENANT, partition_of
 from events.envelope import Event
 from events.errors import ThespisError, Unavailable
-from events.ids import derived, keyed, random_id
+from events.ids import derived, keyed, numbered, random_id
 from events.sealing import is_sealed, move, unseal
 from events.store import Append, Mail, NewEvent, Status
 from events.subjects import KeysNeeded, Place
@@ -160,7 +160,7 @@ class Router:
         # The cursor comes last, so that the newest event of the stream tells where to go on.
         for number, event in enumerate([*dead, routed]):
             version += 1
-            id, name, data = f"{base}{number:04x}", type(event).__name__, msgspec.json.encode(event)
+            id, name, data = numbered(base, number), type(event).__name__, msgspec.json.encode(event)
             link = chain.link(link, DEFAULT_TENANT, self.stream, version, id, name, 1, last.id, data)
             events.append(NewEvent(id, name, 1, data, last.id, last.correlation, link))
         append = Append(DEFAULT_TENANT, self.stream, self._partition, epoch, self._version, events, mail=mails)

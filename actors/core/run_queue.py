@@ -42,7 +42,8 @@ class RunQueue:
         else:
             queue.append(work)
         self.waiting += 1
-        self.make_ready(cell)
+        if not (cell.busy or cell.ready):
+            self.make_ready(cell)
 
     def requeue(self, cell: Cell, works: list[Work]) -> None:
         """Let messages wait again, before all others."""
@@ -107,27 +108,29 @@ class RunQueue:
         if host.supervision.poison and host.supervision.is_poison(cell, queue[0]):
             return
         draft = Draft(cell)
+        works, batch, words = draft.works, host.settings.batch, host.words
         hand, marks = host.hand, host.hand.marks
-        while queue and len(draft.works) < host.settings.batch:
+        while queue and len(works) < batch:
             work = queue[0]
-            if draft.works and (work.solo or draft.overtook(work)):
+            if works and (work.solo or (work.timer is not None and draft.overtook(work.timer[0]))):
                 break
-            self.take(cell)
+            queue.popleft()
+            self.waiting -= 1
             if marks:
                 hand.take(cell.tenant, cell.address, work.message.id)
             try:
-                decide_into(draft, work, host.words)
+                decide_into(draft, work, words)
             except KeysNeeded as needed:
                 queue.appendleft(work)
                 self.waiting += 1
-                host.personal.wait(cell, needed, hold=not draft.works)
-                if draft.works:
+                host.personal.wait(cell, needed, hold=not works)
+                if works:
                     break
                 hand.put()
                 return
             except Exception as error:
                 hand.put()
-                host.supervision.failed(cell, [*draft.works, work], error)
+                host.supervision.failed(cell, [*works, work], error)
                 return
             if work.note is not None:
                 self._noted(cell, work.note)

@@ -82,7 +82,7 @@ class Verdicts:
         cell.hash = draft.hash
         self.handled += len(draft.works)
         for work, entry in zip(draft.works, draft.answers, strict=True):
-            if work.done is not None:
+            if entry is not None and work.done is not None:
                 work.done(answer_of(entry, position, appended.head))
             if work.mail is not None:
                 continue

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field
 
 from gateway.http.models import In, Query
-from gateway.http.params import Limit, Version
+from gateway.http.params import Limit, Time, Version
 
 Why = Annotated[str, Field(max_length=1000)]
 Step = Annotated[str, Field(min_length=1, max_length=1000)]
@@ -57,12 +57,12 @@ class WorkflowOut(BaseModel):
     retired: bool
     steps: int = Field(description="of its outermost block")
     inputs: dict[str, Any] = Field(description="JSON Schema")
-    published_at: int | None
+    published_at: Time | None
     by: str
     schedule: dict[str, Any] | None
     schedule_paused: bool
-    next_at: int | None = Field(description="when it runs by itself next")
-    fired_at: int | None
+    next_at: Time | None = Field(description="when it runs by itself next")
+    fired_at: Time | None
     fired_run: str | None
 
 
@@ -71,7 +71,7 @@ class VersionOut(BaseModel):
 
     version: int
     hash: str
-    published_at: int
+    published_at: Time
     by: str
 
 
@@ -142,9 +142,9 @@ class RunRow(BaseModel):
     priority: int
     by: str
     forked_from: str | None = None
-    queued_at: int | None = Field(None, description="when it had to wait in line")
-    started_at: int
-    finished_at: int | None = None
+    queued_at: Time | None = Field(None, description="when it had to wait in line")
+    started_at: Time
+    finished_at: Time | None = None
     error_kind: str | None = None
     error: str | None = None
     usage: dict[str, str]
@@ -172,8 +172,8 @@ class WaitingOut(BaseModel):
     status: str
     reason: str
     ref: str | None = None
-    since: int
-    until: int | None = None
+    since: Time
+    until: Time | None = None
 
 
 class RunOut(RunRow):
@@ -198,8 +198,8 @@ class IntervalOut(BaseModel):
     """A time in which a step was queued, running, waiting, retrying, cancelling or unknown."""
 
     state: str
-    from_: int = Field(alias="from")
-    to: int | None = Field(description="null: still")
+    from_: Time = Field(alias="from")
+    to: Time | None = Field(description="null: still")
     attempt: int
     reason: str | None = None
     worker: str | None = None
@@ -215,9 +215,9 @@ class StepRow(BaseModel):
     attempt: int
     reason: str | None
     ref: str | None
-    until: int | None
-    began: int
-    ended: int | None
+    until: Time | None
+    began: Time
+    ended: Time | None
     worker: str | None
     cached: str | None = Field(description="the run that the result is from")
     error_kind: str | None
@@ -338,7 +338,7 @@ class GivenOut(BaseModel):
     """Somebody agreed."""
 
     by: str
-    at: int
+    at: Time
     note: str
 
 
@@ -355,9 +355,9 @@ class ApprovalOut(BaseModel):
     approvers: list[str] = Field(description="empty: anybody but those who asked")
     quorum: int
     given: list[GivenOut]
-    requested_at: int
-    expires_at: int | None
-    decided_at: int | None
+    requested_at: Time
+    expires_at: Time | None
+    decided_at: Time | None
     holder: str | None
     note: str | None
 

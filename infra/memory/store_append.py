@@ -43,11 +43,10 @@ def append(tables: Tables, batch: Sequence[Append], now: int, imported: bool = F
                 row = Row(m, a.tenant, a.stream, a.expected + upto, position - 1 + upto, recorded_at)
                 tables.messages[m.id] = row
                 rows.append(row)
-        for k in a.taken:
-            tables.take_mail((k.partition, k.position, k.ordinal))
-        for mail in a.mail:
-            mail.position = position
-            tables.put_mail(mail)
+        if a.taken:
+            tables.take_mail(a.taken)
+        if a.mail:
+            tables.put_mail(a.mail, position)
         if a.effects or a.changes or a.timers or a.fired or a.cancelled or a.fork_of:
             _write_rare(tables, a, key)
     head = len(tables.log)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator, Sequence
 
+import msgspec
+
 from events.address import PARTITIONS, partition_of
 from events.envelope import Answer, Event
-from events.store import Effect, Epoch, Handled, Mail, Snapshot, StateHash, Timer
+from events.store import Effect, Epoch, Handled, Mail, MailKey, Snapshot, StateHash, Timer
 
 StreamKey = tuple[str, str]
 """(tenant, stream)"""
@@ -17,20 +19,15 @@ TimerPlace = tuple[int, str, str, str]
 """(due, tenant, stream, name)"""
 
 
-class Row:
+class Row(msgspec.Struct, eq=False):
     """A handled message, the stream's version and the log's position after it."""
 
-    __slots__ = ("handled", "position", "recorded_at", "stream", "tenant", "version")
-
-    def __init__(
-        self, handled: Handled, tenant: str, stream: str, version: int, position: int, recorded_at: int
-    ) -> None:
-        self.handled = handled
-        self.tenant = tenant
-        self.stream = stream
-        self.version = version
-        self.position = position
-        self.recorded_at = recorded_at
+    handled: Handled
+    tenant: str
+    stream: str
+    version: int
+    position: int
+    recorded_at: int
 
     def answer(self) -> Answer:
         """What it was answered."""
@@ -72,21 +69,25 @@ class Tables:
         """By (tenant, stream, message) how many, and when the last."""
 
     # -- mailboxes
-    def put_mail(self, mail: Mail) -> None:
-        """Add a tell whose position is known."""
-        partition = mail.partition
-        self.mailbox[partition, mail.position, mail.ordinal] = mail
-        self.order[partition].append((mail.position, mail.ordinal))
-        self.waiting[partition] += 1
+    def put_mail(self, mails: Sequence[Mail], position: int) -> None:
+        """Add the tells of one append, which is at this position."""
+        mailbox, order, waiting = self.mailbox, self.order, self.waiting
+        for mail in mails:
+            partition, ordinal = mail.partition, mail.ordinal
+            mail.position = position
+            mailbox[partition, position, ordinal] = mail
+            order[partition].append((position, ordinal))
+            waiting[partition] += 1
 
-    def take_mail(self, place: MailPlace) -> None:
-        """Remove a tell."""
-        del self.mailbox[place]
-        partition = place[0]
-        self.waiting[partition] -= 1
+    def take_mail(self, keys: Sequence[MailKey]) -> None:
+        """Remove the tells that one append consumes."""
+        mailbox, waiting = self.mailbox, self.waiting
+        for key in keys:
+            del mailbox[key.partition, key.position, key.ordinal]
+            waiting[key.partition] -= 1
+        partition = keys[0].partition
         order = self.order[partition]
-        if len(order) > 64 + 4 * self.waiting[partition]:
-            mailbox = self.mailbox
+        if len(order) > 64 + 4 * waiting[partition]:
             self.order[partition] = [(p, o) for p, o in order if (partition, p, o) in mailbox]
 
     def mail_after(self, partition: int, position: int, ordinal: int) -> Iterator[Mail]:
