@@ -90,6 +90,7 @@ class Agents:
 
         What is wrong with one is logged and kept in `broken`; the others are published all the same.
         """
+        self.broken = without(self.broken, files)
         for file in files:
             try:
                 text = await asyncio.to_thread(file.read_text, "utf-8-sig")
@@ -141,6 +142,7 @@ class Policies:
         """Publish the policies of a workspace; and the one that comes along, where nobody has published `default`."""
         from actors.tools.policy_default import DEFAULT
 
+        self.broken = without(self.broken, files)
         for file in files:
             try:
                 text = await asyncio.to_thread(file.read_text, "utf-8-sig")
@@ -235,6 +237,12 @@ def failed(file: Path, error: Exception) -> Broken:
     for problem in problems:
         log.error("%s:%s:%s: %s", problem["file"], problem["line"], problem["column"], problem["message"])
     return Broken(str(file), problems)
+
+
+def without(broken: Iterable[Broken], files: Iterable[Path]) -> list[Broken]:
+    """Those that are still there, but for files that are to be read again."""
+    again = {str(file) for file in files}
+    return [one for one in broken if one.file not in again and Path(one.file).exists()]
 
 
 def checker(agents: Agents | None = None) -> Callable[[bytes, str], list[Problem]]:

@@ -43,6 +43,7 @@ from events.ids import random_id
 from events.store import Append, Appended, Effect, Status, Verdict
 from gateway import workspace
 from gateway.agent_host import HostAgents, host_agents
+from gateway.agents import agent_files, policy_files
 from gateway.built_in import built_in
 from gateway.definitions import Definitions
 from gateway.http.door import Check, Door
@@ -52,6 +53,7 @@ from gateway.http.serve import Server
 from gateway.keeping import Keeper
 from gateway.lags import consumers
 from gateway.models import Listed
+from gateway.reloading import Files, reload
 from gateway.settings import Settings, from_environment
 from gateway.singletons import Info, Singletons
 from gateway.vault import ERASED, People, Vault, open_vault
@@ -93,6 +95,8 @@ class Options(msgspec.Struct, frozen=True):
     plugin: Plugin
     settings: Settings
     data: Path | None = None
+    workspaces: Sequence[Path] = ()
+    """Their agents and policies are published again when files change."""
 
 
 def recorded(batch: Sequence[Append], appended: Appended) -> list[Event]:
@@ -300,6 +304,7 @@ def run(*, port: int | None, listen: str | None, workspaces: Sequence[Path], dat
         plugin=workspace.gather(workspaces, built_in()),
         settings=from_environment(port=port, host=listen),
         data=where,
+        workspaces=[Path(directory).resolve() for directory in workspaces],
     )
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     quieten_gc()
@@ -321,10 +326,21 @@ async def _start(
 
 
 async def _publish(definitions: Definitions, agents: HostAgents, options: Options, client: Client) -> None:
-    """What lies in the workspaces: workflows first, because agents may have them as tools."""
-    tenant = options.settings.tenant
+    """What lies in the workspaces, now and when it changes: workflows first, because agents may have them as tools."""
+    tenant, plugin, folders = options.settings.tenant, options.plugin, options.workspaces
+    definers = (plugin.agents, agent_files, agents.agents), (plugin.policies, policy_files, agents.policies)
+    watched = [
+        (Files(partial(_files, named, find, folders)), partial(definer.publish, tenant=tenant, ask=client.ask))
+        for named, find, definer in definers
+    ]
     names = await definitions.publish(options.plugin.workflows, tenant, client.ask)
     await agents.publish(tenant, client, names)
+    await reload(watched)
+
+
+def _files(named: Sequence[Path], find: Callable[[Path], list[Path]], folders: Sequence[Path]) -> set[Path]:
+    """Files that a plugin names, and those that lie in workspaces by now."""
+    return {*named, *(file for folder in folders for file in find(folder))}
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

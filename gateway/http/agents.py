@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -55,10 +56,18 @@ async def show(call: Call) -> web.Response:
 
 
 async def agent_stream(call: Call, name: str) -> str:
-    """The address of an agent that was published. Raises NotFound."""
-    if not await call.door.store.read_stream(call.tenant, f"agent/{name}", limit=1):
-        raise NotFound(f"there is no agent {name!r}", hint="`GET /v1/agents` lists them")
-    return f"agent/{name}"
+    """The address of an agent that was published. Raises NotFound, with what is wrong with its file if there is one."""
+    if await call.door.store.read_stream(call.tenant, f"agent/{name}", limit=1):
+        return f"agent/{name}"
+    for broken in _broken(call):
+        if Path(broken.file).name in (f"{name}.agent.md", f"{name}.md"):
+            first = broken.problems[0]
+            where = f"{first['file']}:{first['line']}:{first['column']}"
+            raise NotFound(
+                f"the definition of agent {name!r} is wrong: {where}: {first['message']}",
+                hint="`GET /v1/agents` shows everything that is wrong",
+            )
+    raise NotFound(f"there is no agent {name!r}", hint="`GET /v1/agents` lists them")
 
 
 async def _source(call: Call, stream: str, version: int) -> str:

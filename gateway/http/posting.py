@@ -13,7 +13,7 @@ from actors.agents.messages import Post
 from actors.channels.http import Http
 from events import ids
 from events.envelope import Answer
-from events.errors import NotFound
+from gateway.http.agents import agent_stream
 from gateway.http.asking import message, reply, send
 from gateway.http.context import correlation
 from gateway.http.conversation_feed import Feed
@@ -54,8 +54,7 @@ def heard(call: Call, conversation: str, text: str, id: str, agent: str = "") ->
 
 async def check_agent(call: Call, name: str) -> None:
     """Raises NotFound unless there is an agent of that name."""
-    if not await call.door.store.read_stream(call.tenant, f"agent/{name}", limit=1):
-        raise NotFound(f"there is no agent {name!r}", hint="`GET /v1/agents` lists them")
+    await agent_stream(call, name)
 
 
 async def post(call: Call, stream: str, said: Post, key: str | None) -> Posted:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
+from socket import socket
 from typing import Any
 
 import pytest
@@ -136,3 +137,13 @@ async def test_costs_and_budgets(at: At, site: Site) -> None:
     await at("budgets", "set", "agent.echo", "none")
     assert "no limit" in await at("budgets", "list")
     await at("budgets", "set", "nothing", "1", status=4)
+
+
+async def test_what_is_wrong_with_an_agent_is_said_before_anything_starts(tmp_path: Path) -> None:
+    (tmp_path / "eve.agent.md").write_text("---\nname: eve\nmodle: scripted:echo\n---\nYou are Eve.\n")
+    with socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        arguments = ("--workspace", str(tmp_path), "--data", str(tmp_path / "data"), "--port")
+        said = await asyncio.to_thread(once, "", "up", *arguments, str(taken.getsockname()[1]), status=5)
+    assert "eve.agent.md:3:1: /modle: unknown key 'modle' (did you mean model?)" in said

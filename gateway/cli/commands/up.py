@@ -46,14 +46,20 @@ def command(data: Path, port: int, given: tuple[Path, ...], ledger: bool) -> Non
     With DATABASE_URL or NATS_URL in the environment those servers are used instead.
     """
     from gateway import workspace as workspaces
+    from gateway.agents import checker
     from gateway.built_in import built_in
+    from gateway.cli.problems import tell
+    from gateway.definitions import described
     from gateway.supervisor import Running, up
 
     if ledger and given:
         raise click.UsageError("--ledger and --workspace exclude each other")
     folders = [LEDGER, _librarian(data)] if ledger else list(given)
     if folders:
-        workspaces.gather(folders, built_in())  # What is wrong is said now, before anything starts.
+        # What is wrong is said now, before anything starts; agents that are wrong hold up nobody else.
+        check = checker()
+        for file in workspaces.gather(folders, built_in()).agents:
+            tell(map(described, check(file.read_bytes(), str(file))), err=True)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
 
     async def ready(running: Running) -> None:
