@@ -159,6 +159,9 @@ class InquiryMade(msgspec.Struct, frozen=True, omit_defaults=True):
     message: str
     at: int
     by: str = ""
+    run: str = ""
+    variables: dict[str, Any] = {}
+    """Context variables of the step that asks; those of `run` count too."""
 
 
 class InquiryAnswered(msgspec.Struct, frozen=True, omit_defaults=True):

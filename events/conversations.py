@@ -74,6 +74,10 @@ class MessageReceived(msgspec.Struct, frozen=True, omit_defaults=True):
     asker: str = ""
     ref: str = ""
     cause: str = ""
+    run: str = ""
+    """The run whose context variables the turn that answers it sees."""
+    variables: dict[str, Any] = {}
+    """Context variables of the step that asks."""
 
 
 class MessageTurnedAway(msgspec.Struct, frozen=True, omit_defaults=True):

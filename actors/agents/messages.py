@@ -103,6 +103,10 @@ class Post(msgspec.Struct, frozen=True, omit_defaults=True):
     attachments: list[Any] = []
     parent: str = ""
     ref: str = ""
+    run: str = ""
+    """The run whose context variables the answer is given with; only an actor can name one."""
+    variables: dict[str, Any] = {}
+    """Context variables of the scope `step`: for the turn that answers this."""
 
 
 class ConversationReplied(msgspec.Struct, frozen=True, omit_defaults=True):

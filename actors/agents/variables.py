@@ -1,8 +1,8 @@
 """The actor kind `variables` (`variables/<scope>.<id>`): context variables of a platform, tenant, channel or agent.
 
-Those of conversations, runs and steps live with these. Where several scopes have a variable, the nearest one counts:
-step, run, conversation, agent, channel, tenant, platform. A variable has a type and a rule by which concurrent updates
-are merged; the value of a secret is a reference to it, never the secret.
+Those of a conversation and of a run live with it, those of a step come with its question. Where several scopes have a
+variable, the nearest one counts: step, run, conversation, agent, channel, tenant, platform. A variable has a type and a
+rule by which concurrent updates are merged; the value of a secret is a reference to it, never the secret.
 """
 
 from __future__ import annotations
@@ -10,11 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from hashlib import blake2b
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 
-from actors.agents.definition.plan import AgentDefinition
 from actors.agents.messages import DeclareVariable, ReadVariables, RemoveVariable, SetVariable
 from actors.core.kind import Kind
 from actors.core.outputs import Reply
@@ -22,6 +21,9 @@ from actors.workflows.inputs import checked, schema_problem
 from events.agents import CONTEXT_EVENTS, VariableDeclared, VariableRemoved, VariableSet
 from events.envelope import Message
 from events.errors import Refused
+
+if TYPE_CHECKING:
+    from actors.agents.definition.plan import AgentDefinition
 
 PRECEDENCE: Final = ("step", "run", "conversation", "agent", "channel", "tenant", "platform")
 """The scopes, the nearest first: its value counts."""
@@ -54,6 +56,11 @@ class Variables(msgspec.Struct, omit_defaults=True):
 
     declared: dict[str, Declared] = {}
     values: dict[str, Any] = {}
+
+
+def copied(held: Variables) -> Variables:
+    """A copy on which events can be tried."""
+    return Variables(dict(held.declared), dict(held.values))
 
 
 def merged(rule: str, old: Any, new: Any) -> Any:

@@ -9,12 +9,14 @@ from typing import Any, Final
 import msgspec
 from msgspec.structs import replace
 
+from actors.agents.variables import evolve as evolve_variables
 from actors.workflows.index import digest_of, index_of
 from actors.workflows.moves import SLOT, end, gathered, move, node_at, stand_in_line
 from actors.workflows.places import in_plan, part_of
 from actors.workflows.renewal import retried
 from actors.workflows.state import ENDED, Items, Part, Run, Scope
 from events import workflows as ev
+from events.agents import VariableDeclared, VariableRemoved, VariableSet
 
 
 def evolve(run: Run, event: Any) -> Run:
@@ -132,6 +134,10 @@ def _spend(run: Run, usage: dict[str, str]) -> None:
             run.usage[name] = str(Decimal(run.usage.get(name, "0")) + Decimal(amount))
 
 
+def _variable(run: Run, e: VariableDeclared | VariableSet | VariableRemoved) -> None:
+    run.variables = evolve_variables(run.variables, e)
+
+
 # -- structure
 
 
@@ -208,4 +214,7 @@ _FOLDS: Final[dict[type[Any], Callable[[Run, Any], None]]] = {
     ev.MapExpanded: _expanded,
     ev.LoopStarted: _loop_started,
     ev.ChildEnded: _child_ended,
+    VariableDeclared: _variable,
+    VariableSet: _variable,
+    VariableRemoved: _variable,
 }

@@ -25,6 +25,8 @@ class StartRun(msgspec.Struct, frozen=True, omit_defaults=True):
     part: Part | None = None
     reports_to: str = ""
     """The workflow that is told `RunOver` at the end, so that the next run may begin."""
+    variables: dict[str, Any] = {}
+    """Context variables of the run that begin with another value than the definition says."""
 
 
 class StartWorkflow(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -40,6 +42,8 @@ class StartWorkflow(msgspec.Struct, frozen=True, omit_defaults=True):
     results: dict[str, Any] = {}
     """Recorded outputs of steps that need not run again, of the run `forked_from`."""
     forked_from: str = ""
+    variables: dict[str, Any] = {}
+    """Context variables of the run that begin with another value than the definition says."""
 
 
 class SetSchedule(msgspec.Struct, frozen=True):

@@ -231,6 +231,16 @@ class Recurrence(msgspec.Struct, frozen=True, omit_defaults=True):
     inputs: dict[str, Any] = {}
 
 
+class RunVariable(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A context variable of runs: its type (JSON Schema), how updates merge, and what it is at the start unless it is
+    given then (UNSET: nothing)."""
+
+    schema: dict[str, Any] = {}
+    merge: str = "last"
+    secret: bool = False
+    default: Any = msgspec.UNSET
+
+
 class Plan(msgspec.Struct, frozen=True, omit_defaults=True):
     """A workflow, ready to run. `inputs` is the JSON Schema of an object; `hash` names the definition."""
 
@@ -250,6 +260,8 @@ class Plan(msgspec.Struct, frozen=True, omit_defaults=True):
     queue: int = 1000
     """Further runs that may wait for their turn; beyond that they are refused."""
     schedule: Recurrence | None = None
+    variables: dict[str, RunVariable] = {}
+    """Context variables of a run, which agents that its steps ask are shown."""
 
 
 decode_plan = msgspec.json.Decoder(Plan).decode

@@ -7,11 +7,12 @@ from typing import Any, Final
 
 import msgspec
 
+from actors.agents.messages import DeclareVariable, ReadVariables, RemoveVariable, SetVariable
 from actors.approval import ApprovalDecided
 from actors.core.kind import Kind
 from actors.core.outputs import Outcome, Replied, Reply, Schedule, Tell, TellRefused
 from actors.limit import Granted
-from actors.workflows import fold, index, moves, places, renewal, state
+from actors.workflows import context, fold, index, moves, places, renewal, state
 from actors.workflows.awaited import Awaited
 from actors.workflows.engine import children, gates, loops, maps, retrying, slots, stopping, undoing, waits, work
 from actors.workflows.engine.acts import ACTS
@@ -35,6 +36,7 @@ from actors.workflows.places import part_of
 from actors.workflows.plan import Plan, SwitchAction, decode_plan
 from actors.workflows.state import Run
 from actors.workflows.tasks import CANCEL
+from events.agents import CONTEXT_EVENTS
 from events.envelope import Message
 from events.errors import Refused
 from events.workflows import (
@@ -50,7 +52,8 @@ from events.workflows import (
 
 MESSAGES: Final = (
     StartRun, CancelRun, PauseRun, UnpauseRun, RetryRun, UndoRun, Continue, Signal, StepDue, RunDue, RunEnded,
-    ApprovalDecided, Outcome, Replied, TellRefused, Granted,
+    ApprovalDecided, Outcome, Replied, TellRefused, Granted, SetVariable, DeclareVariable, RemoveVariable,
+    ReadVariables,
 )  # fmt: skip
 
 INNER: Final = (UndoRun, Continue, StepDue, RunDue, RunEnded, ApprovalDecided, Granted)
@@ -70,7 +73,8 @@ def run_kind(expressions: Expressions) -> Kind:
         return [*turn.events, *turn.outs]
 
     return Kind(
-        "run", state=Run, decide=decide, evolve=ahead.evolve, messages=MESSAGES, inner=INNER, events=RUN_EVENTS,
+        "run", state=Run, decide=decide, evolve=ahead.evolve, messages=MESSAGES, inner=INNER, 
+        events=(*RUN_EVENTS, *CONTEXT_EVENTS),
         snapshot_every=SNAPSHOT_EVERY, folded_by=(fold, moves, renewal, state, places, index),
         follows=lambda: Awaited(expressions),
     )  # fmt: skip
@@ -108,6 +112,7 @@ def _start(turn: Turn, message: StartRun) -> None:
     if message.part is not None:
         maps.begin_items(turn, message.part.place, message.part.items, message.part.keys)
         return
+    context.begin(turn, plan, message.variables, message.by)
     _time_begins(turn, plan)
     for step in plan.root.steps:
         if step.name in message.results:
@@ -235,4 +240,8 @@ _HANDLERS: Final[Mapping[type[Any], Callable[[Turn, Any], None]]] = {
     Replied: _replied,
     TellRefused: _refused,
     Granted: gates.granted,
+    SetVariable: context.variable,
+    DeclareVariable: context.variable,
+    RemoveVariable: context.variable,
+    ReadVariables: context.variable,
 }

@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 from msgspec.structs import replace
 
+from actors.agents.variables import Variables, copied
 from events.workflows import Parent, StepError
 
 K = TypeVar("K")
@@ -31,6 +32,8 @@ class Part(msgspec.Struct, frozen=True, omit_defaults=True):
     slots: int | None = None
     """Tasks that may be under way at once."""
     captured: dict[str, Any] = {}
+    variables_of: str = ""
+    """The run whose context variables count."""
 
 
 class Items(msgspec.Struct, frozen=True):
@@ -156,6 +159,8 @@ class Run(msgspec.Struct, omit_defaults=True):
     usage: dict[str, str] = {}
     told: dict[str, str] = {}
     """What of the usage the parent knows."""
+    variables: Variables = msgspec.field(default_factory=Variables)
+    """Its context variables."""
 
 
 class Layered(MutableMapping[K, V]):
@@ -213,6 +218,7 @@ def scratch(run: Run) -> Run:
         backlog=Layered(run.backlog),
         undos=Layered(run.undos),
         tickets=dict(run.tickets),
+        variables=copied(run.variables),
     )
 
 

@@ -139,6 +139,8 @@ class TaskCall(msgspec.Struct, frozen=True, omit_defaults=True):
     timeout: float | None = None
     queued: float | None = None
     heartbeat: float | None = None
+    variables_of: str = ""
+    """The run whose context variables count; "": `run`."""
 
 
 class TaskResult(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -16,10 +16,11 @@ from msgspec.structs import replace
 from actors import cron
 from actors.core.kind import Kind
 from actors.core.outputs import Reply, Tell, TellRefused
+from actors.workflows.context import unfit
 from actors.workflows.inputs import checked, schema_problem
 from actors.workflows.messages import CancelRun, RunEnded, RunOver, SetSchedule, StartRun, StartWorkflow, StopRun
 from actors.workflows.plan import Plan, Recurrence, decode_plan, encode_plan
-from events.address import split
+from events.address import own_name, split
 from events.definitions import (
     DEFINITION_EVENTS,
     WorkflowPublished,
@@ -160,7 +161,9 @@ def _let_in(state: Workflow, m: StartWorkflow, message: Message) -> list[Any]:
     inputs, problems = checked(plan.hash, plan.inputs, m.inputs)
     if problems:
         raise Refused("; ".join(problems), code="inputs")
-    request = replace(m, inputs=inputs, version=number, by=m.by or message.sender)
+    if wrong := unfit(plan, m.variables):
+        raise Refused("; ".join(wrong), code="variables")
+    request = replace(m, inputs=inputs, version=number, by=own_name(m.by, message.sender))
     if newest.runs is None or len(state.active) < newest.runs:
         reply = Reply({"run": m.run, "version": number, "status": "started"})
         return [*_begin(request, version, message), reply]
@@ -177,7 +180,7 @@ def _begin(request: StartWorkflow, version: Version, message: Message) -> list[A
     assert request.version is not None
     start = StartRun(
         version.plan, request.inputs, request.parent, request.labels, request.priority, request.by,
-        request.results, request.forked_from, reports_to=message.to,
+        request.results, request.forked_from, reports_to=message.to, variables=request.variables,
     )  # fmt: skip
     admitted = WorkflowRunAdmitted(request.run, request.version, message.time, request.by)
     return [admitted, Tell(f"run/{request.run}", start)]

@@ -24,13 +24,13 @@ def pairs(given: Sequence[str], option: str) -> dict[str, str]:
     return found
 
 
-def inputs(given: Sequence[str], file: str | None) -> dict[str, Any]:
+def inputs(given: Sequence[str], file: str | None, option: str = "--input") -> dict[str, Any]:
     """The inputs: those of the file, then those named. A value that is JSON is that, any other is text.
 
     Raises InvalidData, OSError, UsageError.
     """
     found = _from_file(file) if file is not None else {}
-    for name, value in pairs(given, "--input").items():
+    for name, value in pairs(given, option).items():
         try:
             found[name] = msgspec.json.decode(value)
         except msgspec.DecodeError:

@@ -116,6 +116,9 @@ class RunIn(In):
     wait: float | None = Field(None, ge=0, le=MAX_RUN_WAIT, description="seconds to wait for its end", strict=False)
     labels: Labels = Field(default_factory=dict)
     priority: int | None = Field(None, ge=0, le=9)
+    variables: dict[str, Any] = Field(
+        default_factory=dict, description="context variables that begin with another value than the definition says"
+    )
 
 
 class RunsQuery(PageQuery):

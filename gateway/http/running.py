@@ -9,7 +9,7 @@ import msgspec
 from aiohttp import web
 
 from actors.workflows.messages import CancelRun, PauseRun, RetryRun, Signal, StartWorkflow, StopRun, UnpauseRun
-from actors.workflows.plan import Graph
+from actors.workflows.plan import Graph, Plan
 from events.errors import Conflict, DeadlineExceeded, InvalidData
 from gateway.http import body
 from gateway.http.asking import CATCH_UP, ask, caught_up, keyed, message, one, reply, send
@@ -41,8 +41,9 @@ async def start(call: Call) -> web.Response:
     asked = await body.model(call, RunIn)
     to = f"workflow/{name}"
     request = StartWorkflow(
-        keyed(call, to, "run"), asked.inputs, asked.version, None, asked.labels, asked.priority, call.principal.name
-    )
+        keyed(call, to, "run"), asked.inputs, asked.version, None, asked.labels, asked.priority, call.principal.name,
+        variables=asked.variables,
+    )  # fmt: skip
     said, again = await _let_in(call, to, request)
     out = await _settled(call, said["run"], asked.wait or 0.0)
     headers = {REPLAYED: "true"} if again else None
@@ -82,7 +83,7 @@ async def _settled(call: Call, id: str, wait: float) -> dict[str, Any]:
             break
         await call.door.heads.beyond(head, left)
     if row is None:
-        raise DeadlineExceeded(f"run {id} was let in and has not begun", hint=f"GET /v1/runs/{id} shows it soon")
+        raise DeadlineExceeded(f"run {id} was let in and has not begun", hint=f"`GET /v1/runs/{id}` shows it soon")
     return await detail(call, row)
 
 
@@ -156,12 +157,18 @@ async def fork(call: Call) -> web.Response:
     to = f"workflow/{row['workflow']}"
     request = StartWorkflow(
         keyed(call, to, f"fork {row['run']}"), inputs or {}, row["version"], None, row["labels"], row["priority"],
-        call.principal.name, results, row["run"],
+        call.principal.name, results, row["run"], _values(view.state, plan),
     )  # fmt: skip
     # What was asked for tells another request, not the results that there were at the time.
     said, _ = await _let_in(call, to, request, msgspec.json.encode([row["run"], asked.step, asked.inputs]))
     out = {**said, "forked_from": row["run"], "reused": list(results)}
     return answer(out, headers={REPLAYED: "true"} if said["duplicate"] else None)
+
+
+def _values(state: dict[str, Any], plan: Plan) -> dict[str, Any]:
+    """The context variables of a run: what its steps that are not done again have set is set."""
+    values: dict[str, Any] = state.get("variables", {}).get("values", {})
+    return {name: value for name, value in values.items() if name in plan.variables}
 
 
 def _hanging_on(graph: Graph, name: str) -> set[str]:

@@ -18,18 +18,22 @@ class Context:
 
     `key` is the same for every attempt of a step: give it to services that know idempotency keys. `cancelled` turns
     true when the call is to stop; a task in a thread or a process should look at it now and then (or call `check`), an
-    async one is cancelled as any coroutine.
+    async one is cancelled as any coroutine. `run` is the address of the run (`run/7`), `variables_of` that of the run
+    whose context variables count: of a part of a map, the run around it.
     """
 
-    __slots__ = ("_amounts", "_say", "attempt", "cancelled", "key", "run", "step", "task", "tenant")
+    __slots__ = ("_amounts", "_say", "attempt", "cancelled", "key", "run", "step", "task", "tenant", "variables_of")
 
-    def __init__(self, task: str, tenant: str, run: str, step: str, attempt: int, key: str, say: Say) -> None:
+    def __init__(
+        self, task: str, tenant: str, run: str, step: str, attempt: int, key: str, say: Say, variables_of: str = ""
+    ) -> None:
         self.task = task
         self.tenant = tenant
         self.run = run
         self.step = step
         self.attempt = attempt
         self.key = key
+        self.variables_of = variables_of or run
         self.cancelled = False
         self._say = say
         self._amounts: dict[str, Decimal] | None = None

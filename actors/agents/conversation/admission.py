@@ -10,13 +10,16 @@ from actors.agents.conversation.compacting import compact_and_step
 from actors.agents.conversation.decision import Decision
 from actors.agents.conversation.ending import fail_turn
 from actors.agents.conversation.guarding import flaw_of, guarded, judged, why
+from actors.agents.conversation.state import run_of
 from actors.agents.conversation.watching import limits_of, watch_admitted
 from actors.agents.definition.plan import AgentDefinition, encode_definition
 from actors.agents.messages import ReadVariables, TurnMayBegin, TurnOver
 from actors.agents.prompt.assemble import TEMPLATES
 from actors.agents.prompt.scopes import scopes_needed, variables_of
+from actors.agents.variables import Declared, merged, problem_of
 from actors.core.outputs import Ask, Outcome, Tell
 from events.conversations import AgentAdopted, Guarded, TurnAdmitted, VariablesRead
+from events.errors import Refused
 
 
 def replied(d: Decision, ref: str, data: Any) -> None:
@@ -91,13 +94,41 @@ def _looked_at(d: Decision) -> None:
         verdicts = [v for e in d.events if isinstance(e, Guarded) for v in e.verdicts]
         fail_turn(d, "blocked", why(verdicts))
         return
-    needed = scopes_needed(d.definition) if d.definition.visible else {}
+    if flaw := _of_the_step(d):
+        fail_turn(d, "variables", flaw)
+        return
+    needed = scopes_needed(d.definition, run_of(turn)) if d.definition.visible else {}
     if not needed:
         compact_and_step(d)
         return
     for scope, names in needed.items():
-        to = variables_of(scope, tenant=d.message.tenant, channel=d.state.channel, agent=d.state.agent)
+        to = variables_of(
+            scope, tenant=d.message.tenant, channel=d.state.channel, agent=d.state.agent,
+            run=run_of(turn),
+        )  # fmt: skip
         d.out(Ask(to, ReadVariables(names), ref=f"var:{turn.number}:{scope}"))
+
+
+def _of_the_step(d: Decision) -> str:
+    """Take what the step that asks says of variables, by the types and merge rules of the definition; what is wrong
+    with it, or "". Of a secret there is only a reference, and no model is shown that."""
+    turn, known = d.turn, d.definition.variables
+    values: dict[str, Any] = {}
+    for message in turn.messages:
+        for name, value in message.variables.items():
+            made = known.get(name) or known.get(f"step.{name}")
+            if made is None:
+                return f"{d.state.agent} uses no variable {name!r}; it uses {', '.join(known) or 'none'}"
+            try:
+                after = merged(made.merge, values.get(name, msgspec.UNSET), value)
+            except Refused as refused:
+                return f"{name}: {refused.message}"
+            if problem := problem_of(Declared(made.schema, made.merge, made.secret), after):
+                return f"{name}: {problem}"
+            values[name] = after
+    if values:
+        d.emit(VariablesRead(turn.number, "step", values))
+    return ""
 
 
 def variables_came(d: Decision, ref: str, data: Any) -> None:
@@ -110,5 +141,5 @@ def variables_came(d: Decision, ref: str, data: Any) -> None:
         return
     values: dict[str, Any] = cast("dict[str, Any]", data).get("values", {}) if isinstance(data, dict) else {}
     d.emit(VariablesRead(turn.number, scope, values))
-    if all(scope in turn.variables for scope in scopes_needed(d.definition)):
+    if all(scope in turn.variables for scope in scopes_needed(d.definition, run_of(turn))):
         compact_and_step(d)

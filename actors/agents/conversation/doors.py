@@ -87,12 +87,14 @@ def _receive(d: Decision, m: Post, id: str) -> None:
     if len(state.waiting) >= limits_of(state).waiting:
         raise Refused(f"{len(state.waiting)} messages wait for their turn", code="full")
     by_actor = is_actor(d.message.sender)
+    _of_a_step(m, by_actor)
     label = m.label or ("untrusted/private" if by_actor else "trusted/private")
     # People speak for themselves; an actor (a channel) says who wrote.
     sender = m.sender if by_actor and m.sender else d.message.sender
     received = MessageReceived(
         state.messages + 1, id, sender, m.text, d.now, label,
         m.attachments, d.message.sender if by_actor else "", m.ref, d.message.correlation,
+        m.run, m.variables,
     )  # fmt: skip
     d.emit(received)
     if state.turn is not None and policy == "interrupt":
@@ -101,6 +103,19 @@ def _receive(d: Decision, m: Post, id: str) -> None:
         begin_next(d)
     turn = _turn_of(d, received.number)
     d.out(Reply({"number": received.number, "turn": turn, "status": "started" if turn else "waiting"}))
+
+
+def _of_a_step(m: Post, by_actor: bool) -> None:
+    """A run and variables of a step come with what an actor posts, and nobody else's."""
+    if not by_actor and (m.run or m.variables):
+        raise Refused("a run and variables of a step come with the messages of steps alone", code="variables")
+    if m.run:
+        try:
+            kind, _ = split(m.run)
+        except InvalidName as error:
+            raise Refused(str(error), code="variables") from None
+        if kind != "run":
+            raise Refused(f"{m.run} is no run", code="variables")
 
 
 def _turn_of(d: Decision, number: int) -> int:

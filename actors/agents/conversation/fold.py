@@ -98,7 +98,10 @@ def _opened(state: Conversation, e: ConversationOpened) -> None:
 def _received(state: Conversation, e: MessageReceived) -> None:
     state.messages = e.number
     state.recent = [*state.recent, e.id] if len(state.recent) < RECENT else [*state.recent[1:], e.id]
-    message = Inbound(e.number, e.id, e.sender, e.text, e.label, e.attachments, e.asker, e.ref, e.cause)
+    message = Inbound(
+        e.number, e.id, e.sender, e.text, e.label, e.attachments, e.asker, e.ref, e.cause,
+        run=e.run, variables=e.variables,
+    )  # fmt: skip
     state.waiting = [*state.waiting, message]
 
 

@@ -39,6 +39,8 @@ class Inbound(msgspec.Struct, frozen=True, omit_defaults=True):
     blocked: bool = False
     held: bool = False
     """A guard has not decided about it yet."""
+    run: str = ""
+    variables: dict[str, Any] = {}
 
 
 class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -198,6 +200,11 @@ class Conversation(msgspec.Struct, omit_defaults=True):
     outbox: list[Outbound] = []
     unsure: list[int] = []
     """Numbers of what the channel may have or not."""
+
+
+def run_of(turn: Turn) -> str:
+    """The run whose context variables a turn sees: of several that ask, the one that asked last."""
+    return next((m.run for m in reversed(turn.messages) if m.run), "")
 
 
 def scratch(state: Conversation) -> Conversation:

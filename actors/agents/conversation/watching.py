@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from actors.agents.conversation.decision import Decision
-from actors.agents.conversation.state import Conversation, Turn
+from actors.agents.conversation.state import Conversation, Turn, run_of
 from actors.agents.definition.plan import Limits
 from actors.agents.messages import CheckTurn, TurnIsStuck
 from actors.agents.prompt.scopes import scopes_needed
@@ -82,7 +82,7 @@ def waiting_for(state: Conversation) -> list[str]:
         case "admission":
             return [f"agent/{state.agent}"]
         case "admitted":
-            needed = scopes_needed(state.definition) if state.definition is not None else {}
+            needed = scopes_needed(state.definition, run_of(turn)) if state.definition is not None else {}
             return [f"variables of the {scope}" for scope in needed if scope not in turn.variables]
         case "budget":
             return [f"budget of step {turn.step}"]

@@ -24,7 +24,7 @@ from actors.workflows.definition.document import token
 from actors.workflows.definition.problems import DefinitionInvalid, Problem, nearest
 from actors.workflows.definition.schemas import checked_schema
 from actors.workflows.definition.shape import follows, shaped
-from actors.workflows.inputs import checked
+from actors.workflows.definition.variables import variable
 from events.models import ToolSpec
 
 INSTRUCTIONS: Final = 100_000
@@ -143,28 +143,12 @@ class _Check:
         """The context variables, with types."""
         found: dict[str, Variable] = {}
         for name, written in model.variables.items():
-            at = f"/variables/{token(name)}"
             if name in SCOPES:
-                self.problem(at, f"{name} is a scope, and no name of a variable")
-            schema: Any = checked_schema(self, f"{at}/type", written.type)
-            default = written.default if "default" in written.model_fields_set else msgspec.UNSET
-            if schema is None or not self._default(at, written, schema, default):
-                continue
-            found[name] = Variable(_as_map(schema), default, written.secret, written.merge)
+                self.problem(f"/variables/{token(name)}", f"{name} is a scope, and no name of a variable")
+            made = variable(self, name, written)
+            if made is not None:
+                found[name] = Variable(made.schema, made.default, made.secret, made.merge)
         return found
-
-    def _default(self, at: str, written: VariableModel, schema: Any, default: Any) -> bool:
-        if written.secret and default is not msgspec.UNSET:
-            self.problem(f"{at}/default", "a secret has no default", "set it by reference: vault:NAME or env:NAME")
-            return False
-        if default is msgspec.UNSET:
-            return True
-        named = cast("dict[str, Any]", {"properties": {"default": schema}})
-        _, wrong = checked(repr(schema), named, {"default": default})
-        for message in wrong:
-            said = message.partition(": ")[2]
-            self.problem(f"{at}/default", f"the default does not fit its own type: {said}")
-        return not wrong
 
     def instructions(self, variables: Mapping[str, VariableModel]) -> str:
         """The text below the front matter; leading and trailing empty lines do not count."""
@@ -269,13 +253,6 @@ def _rates(models: list[str], known: Known) -> dict[str, tuple[str, str]]:
         return {}
     rates = {model: known.rates(model) for model in models}
     return {model: rate for model, rate in rates.items() if rate is not None}
-
-
-def _as_map(schema: Any) -> dict[str, Any]:
-    """A schema that may be true or false as one that is a map."""
-    if isinstance(schema, bool):
-        return {} if schema else {"not": {}}
-    return cast("dict[str, Any]", schema)
 
 
 def _is_pattern(name: str) -> bool:

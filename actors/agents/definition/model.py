@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from actors.workflows.definition.fields import Duration, Many, Texts, Value
 from actors.workflows.definition.model import Model
+from actors.workflows.definition.parts import VariableModel
 
 SCOPES: Final = ("step", "run", "conversation", "agent", "channel", "tenant", "platform")
 
@@ -164,22 +165,6 @@ class SummaryModel(Model):
     """extract takes sentences of the turns, model asks the model."""
     above: int = Field(default=0, ge=0)
     """When the history is longer than so many tokens; 0: than its part of the prompt."""
-
-
-class VariableModel(Model):
-    """A context variable. Short: its type."""
-
-    short: ClassVar[str] = "type"
-    type: Value = {}
-    """The name of a type, or a JSON Schema."""
-    default: Value = None
-    """What it is while nobody has set it."""
-    secret: bool = False
-    """Its value is a reference (vault:NAME, env:NAME), and no model is shown it."""
-    merge: Literal["last", "first", "max", "min", "sum", "union", "append", "conflict"] = "last"
-    """How concurrent updates become one value."""
-    description: str = ""
-    """What it is for."""
 
 
 class AgentModel(Model):

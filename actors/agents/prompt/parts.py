@@ -47,7 +47,7 @@ class Part(msgspec.Struct, frozen=True):
 def instructions(state: Conversation, definition: AgentDefinition, values: dict[str, Any]) -> Part:
     """The agent's own words with its variables. They are never cut. Raises CannotRender."""
     text = render(definition.instructions, values)
-    label = "trusted/private" if values else "trusted/public"
+    label = _variables_label(state) if values else "trusted/public"
     return Part(Section("instructions", count_tokens(text), [f"AgentAdopted:{state.version}"], label=label), text=text)
 
 
@@ -82,6 +82,13 @@ def shown_variables(state: Conversation, turn: Turn, definition: AgentDefinition
     return found
 
 
+def _variables_label(state: Conversation) -> str:
+    """What people set is trusted; what a run says is labelled like the message it came with."""
+    turn = state.turn
+    asked = turn.messages if turn is not None and ("run" in turn.variables or "step" in turn.variables) else []
+    return joined("trusted/private", *(m.label for m in asked if m.run or m.variables))
+
+
 def variables(state: Conversation, turn: Turn, values: dict[str, Any], budget: int) -> Part:
     """Context variables, a line each; the last ones are left out when they do not fit."""
     if not values:
@@ -101,7 +108,7 @@ def variables(state: Conversation, turn: Turn, values: dict[str, Any], budget: i
     events += [f"VariableSet:{name}" for name in sorted(state.variables) if state.variables[name].is_set]
     why = "some values do not fit" if left_out else ""
     text = "\n".join(["Context:", *lines]) if lines else ""
-    label = "trusted/private"
+    label = _variables_label(state)
     return Part(Section("variables", total if lines else 0, events, budget, left_out, why, label),
                 text=text)  # fmt: skip
 

@@ -19,6 +19,7 @@ from actors.workflows.definition.schemas import inputs_schema, outputs_schema, s
 from actors.workflows.definition.scopes import View, open_blocks
 from actors.workflows.definition.shape import follows, shape
 from actors.workflows.definition.steps import Planner
+from actors.workflows.definition.variables import variable
 from actors.workflows.expressions import Expressions
 from actors.workflows.plan import Plan, Recurrence, encode_plan
 
@@ -49,6 +50,7 @@ def compile_workflow(document: Document, expressions: Expressions, tasks: Tasks 
     reader = Reader(document, expressions, list(model.inputs))
     inputs = inputs_schema(reader, model.inputs)
     schedule_problems(reader, model, inputs)
+    variables = {name: variable(reader, name, written) for name, written in model.variables.items()}
     root = open_blocks("/steps", model.steps)
     reader.problems += assets(document, root, model.assets)
     graph = Planner(reader, tasks).graph(root, model.policy, frozenset())
@@ -65,6 +67,7 @@ def compile_workflow(document: Document, expressions: Expressions, tasks: Tasks 
     plan = Plan(
         model.name, 0, "", msgspec.structs.replace(graph, output=outputs or None), inputs, limits.concurrency,
         limits.timeout, model.priority, model.grace, limits.runs, limits.queue, _recurrence(model.schedule),
+        {name: made for name, made in variables.items() if made is not None},
     )  # fmt: skip
     digest = blake2b(encode_plan(plan), digest_size=16).hexdigest()
     return Compiled(msgspec.structs.replace(plan, hash=digest), model, inputs, outputs_typed)

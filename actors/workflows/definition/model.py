@@ -24,6 +24,7 @@ from actors.workflows.definition.parts import (
     TimeoutModel,
     Trigger,
     UndoModel,
+    VariableModel,
     WaitModel,
 )
 
@@ -168,6 +169,8 @@ class WorkflowModel(Model):
     """How long a cancelled step has to end by itself."""
     schedule: ScheduleModel | None = None
     """When it runs by itself."""
+    variables: dict[Name, VariableModel] = {}
+    """Context variables of a run: what agents that its steps ask are shown."""
     metadata: dict[str, Any] = {}
     """Anything, for those who read the definition."""
 

@@ -242,3 +242,19 @@ class RunLimitsModel(Model):
     """Runs that may wait for their turn; more are refused."""
     timeout: Duration | None = None
     """How long a run may take."""
+
+
+class VariableModel(Model):
+    """A context variable. Short: its type."""
+
+    short: ClassVar[str] = "type"
+    type: Value = {}
+    """The name of a type, or a JSON Schema."""
+    default: Value = None
+    """What it is while nobody has set it."""
+    secret: bool = False
+    """Its value is a reference (vault:NAME, env:NAME), and no model is shown it."""
+    merge: Literal["last", "first", "max", "min", "sum", "union", "append", "conflict"] = "last"
+    """How concurrent updates become one value."""
+    description: str = ""
+    """What it is for."""

@@ -78,6 +78,7 @@ def start(turn: Turn, at: str) -> None:
     piece = Part(
         place, first, owner.held.items[first : first + SIZE], owner.held.keys[first : first + SIZE], at_once,
         allowed(each, owner.count), taken or None, captured(turn, place),
+        turn.variables_of or turn.address,
     )  # fmt: skip
     parent = Parent(turn.address, at, 1 if run.parent is None else run.parent.depth)
     by = f"{turn.address}:{place}"

@@ -127,6 +127,12 @@ class Turn:
                 self.out(Tell(self.address, Continue()))
         return [*self.events, *self.outs]
 
+    @property
+    def variables_of(self) -> str:
+        """The run whose context variables count, if that is another one."""
+        part = self.run.part
+        return part.variables_of if part is not None else ""
+
     def step(self, place: str) -> Step:
         """The plan's word on a place."""
         return self.index.steps[in_plan(place)]

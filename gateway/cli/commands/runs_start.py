@@ -15,7 +15,12 @@ from gateway.cli.tree import command as thespis_command
 @thespis_command()
 @click.argument("name")
 @click.option("--input", "given", multiple=True, metavar="NAME=VALUE", help="An input; a value that is JSON is that.")
-@click.option("--input-file", type=click.Path(dir_okay=False, allow_dash=True), help="A JSON or YAML file of inputs.")
+@click.option(
+    "--input-file", type=click.Path(exists=True, dir_okay=False, allow_dash=True), help="A JSON or YAML file of inputs."
+)
+@click.option(
+    "--variable", "variables", multiple=True, metavar="NAME=VALUE", help="A context variable of the run; as an input."
+)
 @click.option("--version", type=click.IntRange(min=1), help="Of the workflow  [default: the newest]")
 @click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="A label of the run; may be repeated.")
 @click.option("--priority", type=click.IntRange(0, 9), help="9 goes first  [default: the workflow's]")
@@ -30,6 +35,7 @@ def command(
     name: str,
     given: tuple[str, ...],
     input_file: str | None,
+    variables: tuple[str, ...],
     version: int | None,
     labels: tuple[str, ...],
     priority: int | None,
@@ -58,6 +64,8 @@ def command(
     from gateway.problems import FAILED
 
     body: dict[str, Any] = {"inputs": inputs(given, input_file), "labels": pairs(labels, "--label")}
+    if variables:
+        body["variables"] = inputs(variables, None, "--variable")
     body |= {name: value for name, value in (("version", version), ("priority", priority)) if value is not None}
     used = key or random_id()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from infra.tasks.builtin.agent import Asking
+from infra.tasks.builtin.asking import Asking
 from infra.tasks.builtin.http import http_call
 from infra.tasks.builtin.listed import BUILTIN, built_in
 

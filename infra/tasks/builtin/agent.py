@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from hashlib import blake2b
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import msgspec
 
 from actors.agents.inquiry import DescribeInquiry, Inquire, StopInquiry
 from actors.workflows.inputs import checked, schema_problem
 from actors.workflows.tasks import Task, TaskError
-from events import ids
 from events.agents import InquiryAnswered
-from events.cloudevents import digest
-from events.envelope import Answer, Message
 from events.errors import NotFound, ThespisError, Unavailable
+from infra.tasks.builtin.asking import Asking, Client
 from infra.tasks.context import Context
 
 FIRST, LONGEST = 0.05, 1.0
@@ -25,33 +22,15 @@ FIRST, LONGEST = 0.05, 1.0
 _encode = msgspec.json.Encoder().encode
 
 
-class Client(Protocol):
-    """The way to actors, wherever they are."""
-
-    async def ask(self, message: Message) -> Answer:
-        """Have a message handled and committed; a refusal is an Answer."""
-        ...
-
-    async def query(self, tenant: str, address: str, question: str, body: bytes) -> bytes:
-        """Ask the actor's `query` function. Returns JSON."""
-        ...
-
-
-class Asking:
-    """The way to actors, which whoever composes the process sets once there is one."""
-
-    def __init__(self, client: Client | None = None, now: Any = lambda: time.time_ns() // 1000) -> None:
-        self.client = client
-        self.now = now
-
-
 class Question(msgspec.Struct, forbid_unknown_fields=True):
-    """What to ask. `conversation`: go on in this one; else it is a new one. `output`: JSON Schema of the answer."""
+    """What to ask. `conversation`: go on in this one; else it is a new one. `output`: JSON Schema of the answer.
+    `variables`: context variables of this step, which count before all others."""
 
     agent: str
     message: str
     conversation: str = ""
     output: dict[str, Any] | None = None
+    variables: dict[str, Any] = {}
 
 
 class Answered(msgspec.Struct, omit_defaults=True):
@@ -76,16 +55,16 @@ def agent_task(asking: Asking) -> Task:
     """The task `agent.ask`."""
 
     async def ask(question: Question, context: Context) -> Answered:
-        """Ask an agent: `agent`, `message`, `conversation`, `output`; returns `text`, `data`, `conversation`, `turn`.
+        """Ask an agent: `agent`, `message`, `conversation`, `output`, `variables`; returns `text`, `data`,
+        `conversation`, `turn`.
 
         Kinds of errors: `invalid`, `refused` (no such agent, or it takes no turns), `output` (the answer does not fit),
         `failed`, `interrupted`, `cancelled` (so the turn ended). Tokens and dollars are the usage of the step.
         """
-        if asking.client is None:
-            raise TaskError("agents cannot be asked from here", kind="unavailable")
+        client = asking.open("agents")
         if question.output is not None and (wrong := schema_problem(question.output)):
             raise TaskError(f"output is no JSON Schema: {wrong}", kind="invalid")
-        inquiry = _Inquiry(asking, asking.client, context)
+        inquiry = _Inquiry(asking, client, context)
         try:
             await inquiry.make(question)
             seen = await inquiry.answer()
@@ -115,13 +94,17 @@ class _Inquiry:
         message = question.message
         if question.output is not None:
             message += f"\n\nAnswer with JSON alone that fits this JSON Schema:\n{_encode(question.output).decode()}"
-        sender = f"run/{self._context.run}"
-        await self._send(Inquire(question.agent, message, question.conversation, sender), "ask")
+        run = self._context.run
+        asked = Inquire(
+            question.agent, message, question.conversation, run, self._context.variables_of, question.variables
+        )  # fmt: skip
+        await self._asking.send(self._context, self.address, asked, "ask")
 
     async def stop(self) -> None:
         """Let the agent stop."""
         try:
-            await self._send(StopInquiry("the step was cancelled"), "stop", 2.0)
+            stop = StopInquiry("the step was cancelled")
+            await self._asking.send(self._context, self.address, stop, "stop", 2.0)
         except (ThespisError, TaskError) as error:
             self._context.logger.warning("%s was not stopped: %s", self.address, error)
 
@@ -139,19 +122,6 @@ class _Inquiry:
             self._context.heartbeat()
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, LONGEST)
-
-    async def _send(self, data: msgspec.Struct, part: str, patience: float = 30.0) -> None:
-        context, body, name, now = self._context, _encode(data), type(data).__name__, self._asking.now()
-        id = ids.keyed(context.tenant, f"run/{context.run}", self.address, f"{context.key}\0{part}")
-        message = Message(
-            id=id, type=name, to=self.address, tenant=context.tenant, body=body, sender=f"task:{context.task}",
-            time=now, causation="", correlation=id, schema=1, digest=digest(name, body), trace=None,
-            deadline=now + int(patience * 1e6),
-        )  # fmt: skip
-        found = await self._client.ask(message)
-        if found.outcome == "refused":
-            said: dict[str, Any] = msgspec.json.decode(found.data or b"{}")
-            raise TaskError(str(said.get("reason") or "refused"), kind="refused")
 
 
 def _answered(question: Question, seen: _Seen, context: Context) -> Answered:
