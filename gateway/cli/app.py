@@ -65,13 +65,13 @@ def root() -> Root:
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit status. Never raises; --debug shows the traceback before the error."""
     tree = root()
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
     context: dict[str, Any] = {}
     debug = os.environ.get("THESPIS_DEBUG", "").lower() not in ("", "0", "false", "no", "off")
     try:
         if os.environ.get("NO_COLOR"):
             context["color"] = False
         call = cast(Callable[..., int], tree.main)
-        arguments = list(sys.argv[1:] if arguments is None else arguments)
         debug = debug or "--debug" in arguments
         return call(arguments, prog_name="thespis", standalone_mode=False, **context)
     except click.Abort:
@@ -83,7 +83,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
             import traceback
 
             traceback.print_exc()
-        return _tell(error)
+        return _tell(error, arguments)
 
 
 def main() -> None:
@@ -99,13 +99,13 @@ def main() -> None:
     sys.exit(status)
 
 
-def _tell(error: Exception) -> int:
+def _tell(error: Exception, arguments: Sequence[str]) -> int:
     """Say what is wrong on standard error; return the exit status."""
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         error.show()
         return 2
     if isinstance(error, click.UsageError):
-        code, message, hint, status = "usage", *_usage(error), 2
+        code, message, hint, status = "usage", *_usage(error, arguments), 2
     elif isinstance(error, click.ClickException):
         code, message, hint, status = "failed", error.format_message(), "", 1
     else:
@@ -127,8 +127,8 @@ def _color() -> bool | None:
     return False if os.environ.get("NO_COLOR") else None
 
 
-def _usage(error: click.UsageError) -> tuple[str, str]:
-    path = error.ctx.command_path if error.ctx else "thespis"
+def _usage(error: click.UsageError, arguments: Sequence[str]) -> tuple[str, str]:
+    path = error.ctx.command_path if error.ctx else _called(arguments)
     close: list[str] = getattr(error, "possibilities", None) or []
     if isinstance(error, click.NoSuchCommand):
         close = [p.removeprefix("thespis ") for p in PATHS if p.split()[-1] == error.command_name] or close
@@ -138,6 +138,12 @@ def _usage(error: click.UsageError) -> tuple[str, str]:
     message = error.message if close else error.format_message()
     asked = f"`{path} --help` lists what there is"
     return message, f"did you mean {' or '.join(found)}? {asked}" if found else asked
+
+
+def _called(arguments: Sequence[str]) -> str:
+    """The command that was meant: click does not say it of an option that lacks its value."""
+    words = [" ".join(arguments[:n]) for n in range(len(arguments), 0, -1)]
+    return f"thespis {next((path for path in words if path in PATHS), '')}".rstrip()
 
 
 def _explain(error: Exception) -> tuple[str, str, str, int]:
@@ -150,6 +156,7 @@ def _explain(error: Exception) -> tuple[str, str, str, int]:
         return error.code, error.message, in_terminal(error.hint or found.advice), found.exit
     if isinstance(error, OSError):
         what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-        return "system", what, "", 1
+        missing = isinstance(error, FileNotFoundError | NotADirectoryError)
+        return "system", what, "check the path" if missing else "check who may read and write there", 1
     message = f"{type(error).__name__}: {error}"
     return "internal", message, "this is a bug; --debug shows the traceback, please report it", BUG

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from events.errors import NotFound
 from gateway.cli.find import place_options
 
 if TYPE_CHECKING:
@@ -31,10 +32,17 @@ def graph_options(default: str) -> Callable[[Callable[..., Any]], Callable[..., 
 
 
 def load(workflow: str, run: str | None, url: str | None, data: str | None) -> Graph:
-    """The graph of a file, or of a published workflow; with the statuses of a run. Raises DefinitionInvalid."""
+    """The graph of a file, or of a published workflow; with the statuses of a run.
+
+    Raises DefinitionInvalid, and NotFound for what can only be a file and is none.
+    """
     from gateway.graphs.source import graph_of_text
 
     file = Path(workflow)
+    if not file.is_file() and (file.suffix or len(file.parts) > 1):
+        raise NotFound(
+            f"there is no file {workflow}", hint="name a file, or a workflow as `thespis workflows list` does"
+        )
     if file.is_file() and run is None:
         return graph_of_text(file.read_bytes(), workflow)
     from gateway.cli.http import Api, call, path

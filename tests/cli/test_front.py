@@ -69,6 +69,60 @@ def test_without_an_instance_it_says_how_to_start_one(thespis: Thespis) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("agents", "check", "none"),
+        ("agents", "publish", "none"),
+        ("workflows", "check", "none"),
+        ("workflows", "publish", "none"),
+        ("policy", "dry-run", "none"),
+        ("policy", "explain", "shell.run", "--file", "none"),
+        ("log", "import", "none"),
+        ("runs", "start", "digest", "--input-file", "none"),
+        ("tools", "run", "files.read", "--input-file", "none"),
+        ("conversations", "whatif", "1", "--instructions", "none"),
+    ],
+)
+def test_a_file_that_is_not_there_is_wrong_usage_whether_or_not_a_server_runs(
+    thespis: Thespis, arguments: tuple[str, ...]
+) -> None:
+    done = thespis(*arguments)
+    assert done.returncode == 2
+    assert b"File 'none' does not exist." in done.stderr
+
+
+def test_what_can_only_be_a_file_is_not_asked_for_as_a_workflow(thespis: Thespis, instance: FakeInstance) -> None:
+    done = thespis("workflows", "graph", "show", "flows/digest.yaml", "--url", instance.url)
+    assert done.returncode == 3
+    assert done.stderr.startswith(b"error[not-found]: there is no file flows/digest.yaml\nhint: name a file, or")
+
+
+def test_a_label_of_a_worker_is_checked_before_a_server_is_looked_for(thespis: Thespis) -> None:
+    done = thespis("worker", "--queue", "q", "--label", "eu")
+    assert done.returncode == 2
+    assert b"'eu' is not KEY=VALUE" in done.stderr
+
+
+def test_an_option_without_its_value_names_the_help_of_its_command(thespis: Thespis) -> None:
+    done = thespis("events", "list", "--limit")
+    assert done.returncode == 2
+    assert done.stderr.endswith(b"hint: `thespis events list --help` lists what there is\n")
+
+
+def test_what_the_system_refuses_has_a_way_out(thespis: Thespis) -> None:
+    done = thespis("new", "/proc/nowhere")
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"error[system]: /proc/nowhere: ")
+    assert b"\nhint: check " in done.stderr
+
+
+def test_erasing_that_nobody_agreed_to_is_not_done_and_says_how(thespis: Thespis) -> None:
+    done = thespis("subjects", "erase", "customer-42", "--reason", "asked", input=b"")
+    assert done.returncode == 2
+    assert b"nothing was done; --yes agrees" in done.stderr
+
+
 def test_a_host_without_servers_says_which_setting_is_missing(thespis: Thespis) -> None:
     done = thespis("host")
     assert done.returncode == 4

@@ -12,7 +12,7 @@ from gateway.cli.tree import command as thespis_command
 
 
 @thespis_command()
-@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(dir_okay=False))
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False))
 @output_option
 def command(files: tuple[str, ...], output: str) -> None:
     """Check definitions, without a server. Every problem is told as file:line:column; the exit status is then 1.

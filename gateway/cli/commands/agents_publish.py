@@ -11,7 +11,7 @@ from gateway.cli.tree import command as thespis_command
 
 
 @thespis_command()
-@click.argument("file", type=click.Path(dir_okay=False, allow_dash=True))
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
 @key_option
 @output_option
 @place_options

@@ -16,8 +16,14 @@ from gateway.cli.tree import command as thespis_command
 @click.option(
     "--model", "models", multiple=True, metavar="PROVIDER:MODEL", help="Ask this one; repeated: in this order."
 )
-@click.option("--instructions", type=click.Path(dir_okay=False, allow_dash=True), help="A file of other instructions.")
-@click.option("--policy", type=click.Path(dir_okay=False, allow_dash=True), help="A file of other rules about tools.")
+@click.option(
+    "--instructions",
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True),
+    help="A file of other instructions.",
+)
+@click.option(
+    "--policy", type=click.Path(exists=True, dir_okay=False, allow_dash=True), help="A file of other rules about tools."
+)
 @click.option("--temperature", type=click.FloatRange(0, 2), help="Another one.")
 @click.option("--from", "turn", type=click.IntRange(min=1), default=1, show_default=True, help="Begin with this turn.")
 @output_option

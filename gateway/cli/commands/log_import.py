@@ -17,7 +17,7 @@ from gateway.cli.tree import command as thespis_command
 
 
 @thespis_command()
-@click.argument("file", type=click.Path(dir_okay=False, allow_dash=True))
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
 @click.option("--resume", is_flag=True, help="Go on with an import of the same FILE that was broken off.")
 @data_option("--data", "--data-dir")
 def command(file: str, resume: bool, data: str | None) -> None:

@@ -14,7 +14,7 @@ COLUMNS = ("time", "call", "tool", "agent", "before", "after", "why")
 
 
 @thespis_command()
-@click.argument("file", type=click.Path(dir_okay=False))
+@click.argument("file", type=click.Path(exists=True, dir_okay=False))
 @click.option("--after", type=click.IntRange(min=0), default=0, help="Begin after this position.", show_default=True)
 @click.option("--limit", type=click.IntRange(min=1), default=100_000, help="Read so many calls.", show_default=True)
 @output_option

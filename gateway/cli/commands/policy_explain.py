@@ -20,7 +20,9 @@ RISKS = ("read-local", "read-network", "write-reversible", "write-external", "pr
 @thespis_command()
 @click.argument("tool")
 @click.argument("arguments", metavar="[JSON]", default="{}")
-@click.option("--file", type=click.Path(dir_okay=False), help="Judge by the policy in this file, not the instance's.")
+@click.option(
+    "--file", type=click.Path(exists=True, dir_okay=False), help="Judge by the policy in this file, not the instance's."
+)
 @click.option("--agent", default="", help="Who calls; left out, it is a person's own call.")
 @click.option("--label", "labels", multiple=True, help="Of an argument (* for all), as to=untrusted/private.")
 @click.option("--role", "roles", multiple=True, help="A role of who asks.")

@@ -16,7 +16,9 @@ from gateway.cli.tree import command as thespis_command
 @click.argument("run")
 @click.option("--from", "step", required=True, metavar="STEP", help="The first step to do anew.")
 @click.option("--input", "given", multiple=True, metavar="NAME=VALUE", help="Other inputs than those of the run.")
-@click.option("--input-file", type=click.Path(dir_okay=False, allow_dash=True), help="A JSON or YAML file of inputs.")
+@click.option(
+    "--input-file", type=click.Path(exists=True, dir_okay=False, allow_dash=True), help="A JSON or YAML file of inputs."
+)
 @key_option
 @output_option
 @place_options

@@ -24,11 +24,17 @@ def command(subject: str, reason: str, yes: bool, output: str, url: str | None, 
     without the key in them nobody reads it, so keep dumps of the keys no longer than you must.
     """
     import asyncio
+    import sys
 
     from gateway.cli.http import Api, call, path
 
     if not yes:
-        click.confirm(f"Erase {subject} for good?", abort=True, err=True)
+        try:
+            click.confirm(f"Erase {subject} for good?", abort=True, err=True)
+        except click.Abort:
+            if sys.stdin.isatty():
+                raise
+            raise click.UsageError("nobody agreed to erasing: nothing was done; --yes agrees") from None
 
     async def erase(api: Api) -> dict[str, Any]:
         found = await api.post(path("subjects", subject, "erase"), {"reason": reason})

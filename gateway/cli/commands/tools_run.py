@@ -17,7 +17,9 @@ from gateway.cli.tree import command as thespis_command
 @click.option(
     "--input", "given", multiple=True, metavar="NAME=VALUE", help="An argument; JSON is taken for what it is."
 )
-@click.option("--input-file", type=click.Path(dir_okay=False, allow_dash=True), help="A JSON or YAML file of them.")
+@click.option(
+    "--input-file", type=click.Path(exists=True, dir_okay=False, allow_dash=True), help="A JSON or YAML file of them."
+)
 @click.option("--dry", is_flag=True, help="Go through the gates and stop before it begins.")
 @click.option(
     "--timeout", type=click.FloatRange(min=0.1), default=60.0, show_default=True, help="Seconds to wait for its end."

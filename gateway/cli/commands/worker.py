@@ -37,13 +37,14 @@ def command(
     """
     from gateway.worker import run
 
+    wanted = _pairs(labels)
     nats_url, database_url = os.environ.get("NATS_URL", ""), os.environ.get("DATABASE_URL", "")
     if not nats_url:
         place = running(data)
         nats_url, database_url = place.nats_url, place.database_url
         workspaces = workspaces or tuple(map(Path, place.workspaces))
     run(
-        nats_url=nats_url, database_url=database_url, queues=queues, labels=_pairs(labels), concurrency=concurrency,
+        nats_url=nats_url, database_url=database_url, queues=queues, labels=wanted, concurrency=concurrency,
         workspaces=workspaces, grace=grace,
     )  # fmt: skip
 

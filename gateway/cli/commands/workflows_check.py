@@ -12,7 +12,7 @@ from gateway.cli.tree import command as thespis_command
 
 
 @thespis_command()
-@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(dir_okay=False))
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False))
 @click.option(
     "--workspace", "workspaces", type=click.Path(), multiple=True, help="A directory with the tasks that steps name."
 )
