@@ -104,6 +104,16 @@ REFUSED = [
     "test $x", "read 'a[$(rm x)]'", "printf -v 'a[$(rm x)]' y", "declare -i x=y", "unset 'a[$(rm x)]'", "ls\u00a0x",
     "ls \u202ex", "ls\u200bx", "ls\rrm", "ls\0rm", "ls (", "echo \"", "if", "ls $\"hi\"", "ls &&& rm",
     "cat <<A <<B\na\nA\nb\nB", "ls <> f", "(ls) > f rm", "r\\\nm x", "echo ${x:=`rm y`}", "cat <<EOF\n`rm x`\nEOF",
+    "mapfile -C rm -c 1 a < f", "readarray -tC 'rm x' -c1 a < f", "command mapfile -C rm a < f", "echo ${x^^$(rm y)}",
+    "echo ${x,,$(rm y)}", "echo ${x#$(rm y)}", "echo ${x%%`rm y`}", ": ${PATH:=.}", ": ${IFS=x}",
+    "x=1; command read x < f; echo $((x))", "x=1; time read x < f; echo $((x))", "x=1; eval 'read x < f'; echo $((x))",
+    "x=1; eval 'x=$(cat f)'; echo $((x))", "x=1; trap 'read x < f' DEBUG; echo $((x))",
+    "eval 'read x < f'; x=1; ((x))",
+    "x=1; eval $'read \\x78 < f'; echo $((x))", "x=1; unset x; : ${x:=$(cat f)}; echo $((x))",
+    "REPLY=1; read < f; echo $((REPLY))", "_=1; : \"$(cat f)\"; echo $((_))",
+    "OPTARG=1; getopts a: y; echo $((OPTARG))",
+    "f() { read x < f; }; x=1; f; echo $((x))", "x=1; mapfile x < f; echo $((x))",
+    "x=1; eval 'for x in *; do :; done'; ((x))",
     "find . -exec env rm {} +", "f() { ls; } > x rm", "(" * 2000 + "ls" + ")" * 2000, "x" * 20_000,
 ]  # fmt: skip
 """What these would do is not to be told from the line."""

@@ -46,6 +46,13 @@ OPERATORS: Final = re.compile(r"(?<!\\)(?:\\\\)*[;|&<>()\s]")
 EXPANSION: Final = re.compile(
     r"\$\{#?(?:\w+|[@*#?$!-])(?:\[[@*0-9]+\])?(?:$|\}$|:?[-=+?]|##?|%%?|//?|\^\^?|,,?|:\d+(?::\d+)?\}$)"
 )
+ASSIGNS: Final = re.compile(r"\$\{(\w+):?=")
+"""An expansion that sets a variable which is not set."""
+SHELLS_OWN: Final = frozenset({
+    "_", "REPLY", "MAPFILE", "OPTARG", "OPTIND", "PWD", "OLDPWD", "DIRSTACK", "COPROC", "FUNCNAME", "PIPESTATUS",
+    "HOSTNAME", "COMP_LINE", "COMP_WORDS", "READLINE_LINE",
+})  # fmt: skip
+"""Variables that the shell sets by itself, to what it reads among other things."""
 KINDS: Final = {"<": "read", ">": "write", ">>": "write", ">|": "write", "&>": "write", "&>>": "write", "<>": "both",
                  ">&": "duplicate", "<&": "duplicate", ">&-": "duplicate", "<&-": "duplicate"}  # fmt: skip
 DESCRIPTOR: Final = re.compile(r"\d+-?|-\Z")
@@ -69,17 +76,20 @@ def numbers_of(root: Node) -> set[str]:
     good, bad = set[str](), set[str]()
     for node in all_of(root):
         if node.type == "variable_assignment":
-            name, value = node.child_by_field_name("name"), node.child_by_field_name("value")
-            number = value is not None and (
-                value.type == "arithmetic_expansion" or bool(re.fullmatch(r"\d+", text(value)))
-            )
-            (good if number else bad).add(text(name) if name else "")
+            name = node.child_by_field_name("name")
+            (good if is_number(node) else bad).add(text(name) if name else "")
         elif node.type == "for_statement":
             name = node.child_by_field_name("variable")
             bad.add(text(name) if name else "")
         elif node.type == "word" and re.fullmatch(r"\w+", text(node)):
             bad |= {text(node)} if _names_a_variable(node) else set()
-    return good - bad
+    return good - bad - SHELLS_OWN
+
+
+def is_number(assignment: Node) -> bool:
+    """Whether what is assigned is a number, whatever happens."""
+    value = assignment.child_by_field_name("value")
+    return value is not None and (value.type == "arithmetic_expansion" or bool(re.fullmatch(r"\d+", text(value))))
 
 
 def _names_a_variable(node: Node) -> bool:

@@ -7,7 +7,7 @@ looked at again for what the grammar may have missed.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import tree_sitter_bash
@@ -15,6 +15,7 @@ from tree_sitter import Language, Node, Parser
 
 from infra.tools.shell.grammar import (
     ARITHMETIC_TESTS,
+    ASSIGNS,
     DANGEROUS,
     DEEPEST,
     DESCRIPTOR,
@@ -31,6 +32,7 @@ from infra.tools.shell.grammar import (
     THROUGH,
     UNLIKE_BASH,
     all_of,
+    is_number,
     numbers_of,
     odd_character,
     splits,
@@ -46,6 +48,9 @@ def parse(line: str) -> ParsedCommand:
     """Everything a line of shell would run. Never raises: what cannot be told is among the problems."""
     reader = _Reader()
     reader.read(line, ())
+    if reader.doubtful:  # what is set somewhere, also in a script within the line, is nowhere known to be a number
+        reader = _Reader(reader.doubtful)
+        reader.read(line, ())
     return ParsedCommand(
         reader.commands, reader.redirections, reader.substitutions, sorted(set(reader.functions)),
         sorted(set(reader.assignments)), list(dict.fromkeys(reader.problems)),
@@ -53,7 +58,9 @@ def parse(line: str) -> ParsedCommand:
 
 
 class _Reader:
-    def __init__(self) -> None:
+    def __init__(self, doubtful: Iterable[str] = ()) -> None:
+        self.doubtful = set(doubtful)
+        """Variables that are set to what is not a number, or not said."""
         self.commands: list[Simple] = []
         self.redirections: list[Redirection] = []
         self.substitutions: list[str] = []
@@ -78,7 +85,7 @@ class _Reader:
             return
         before = self._numbers
         try:
-            self._numbers = numbers_of(tree.root_node)
+            self._numbers = numbers_of(tree.root_node) - self.doubtful
             self._visit(tree.root_node, inside)
         except RecursionError:
             self.problems.append("too deep")
@@ -184,7 +191,9 @@ class _Reader:
         if name == "test" and any(each.value in ("-v", "-R") or splits(each) for each in words):
             self.problems.append("a test that may evaluate: quote what is tested")
 
-    def _set(self, name: str) -> None:
+    def _set(self, name: str, *, number: bool = False) -> None:
+        if not number:
+            self.doubtful.add(name)
         if DANGEROUS.match(name):
             self.problems.append(f"{name} decides what is run and may not be set")
 
@@ -203,7 +212,7 @@ class _Reader:
         if name is not None:
             plain = re.split(r"[\[+]", text(name))[0]
             self.assignments.append(plain)
-            self._set(plain)
+            self._set(plain, number=is_number(node))
         self._below(node, inside)
 
     def _declaration_command(self, node: Node, inside: tuple[str, ...]) -> None:
@@ -234,8 +243,10 @@ class _Reader:
     def _expansion(self, node: Node, inside: tuple[str, ...]) -> None:
         if not EXPANSION.match(text(node)):
             self.problems.append(f"an expansion that evaluates: {text(node)}")
+        if assigned := ASSIGNS.match(text(node)):
+            self._set(assigned[1])
         for child in node.children:
-            if child.is_named and child.type not in ("subscript", "variable_name", "special_variable_name", "regex"):
+            if child.is_named and child.type not in ("subscript", "variable_name", "special_variable_name"):
                 self._visit(child, inside)
 
     def _command_substitution(self, node: Node, inside: tuple[str, ...]) -> None:

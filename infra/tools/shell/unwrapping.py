@@ -82,7 +82,8 @@ def unwrap(words: list[Word]) -> list[Script | Inner]:
     if name in _REFUSED or name.rpartition("/")[2].startswith("ld-linux"):
         raise Unclear(f"{name} would run what is not in sight")
     special: dict[str, Callable[[list[Word]], list[Script | Inner]]] = {
-        "eval": _eval, "trap": _trap, "find": _find, "command": _command, "env": _env, "xargs": _xargs, "sort": _sort,
+        "mapfile": _callback, "readarray": _callback, "eval": _eval,
+        "trap": _trap, "find": _find, "command": _command, "env": _env, "xargs": _xargs, "sort": _sort,
         **dict.fromkeys(_SHELLS, _shell),
     }  # fmt: skip
     if name in special:
@@ -134,6 +135,12 @@ def _takes_next(name: str, given: str, options: _Options) -> bool:
 
 def _eval(words: list[Word]) -> list[Script | Inner]:
     return [Script("eval", " ".join(_said(each, "eval") for each in words[1:]))]
+
+
+def _callback(words: list[Word]) -> list[Script | Inner]:
+    if any(each.prefix.startswith("-") and "C" in each.prefix for each in words[1:]):
+        raise Unclear(f"{words[0].value} -C would run what is not in sight")
+    return []
 
 
 def _trap(words: list[Word]) -> list[Script | Inner]:
