@@ -11,7 +11,7 @@ from shutil import rmtree
 import pytest
 from hypothesis import settings
 
-from tests.servers import Nats, Postgres, run
+from tests.servers import Nats, Postgres, run, served
 
 KEEP = {"PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "CI", "SHARED_DIR", "VIRTUAL_ENV", "PYTHONPATH"}
 """What of the environment reaches the tests: nothing a developer happens to have set may decide how they go."""
@@ -54,12 +54,8 @@ def place(workplace: Path) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def postgres_shared(workplace: Path) -> Iterator[Postgres]:
     """One Postgres for all tests of a worker: fast, without the safety of fsync. See `postgres_url`."""
-    server = Postgres(workplace / "shared", safe=False)
-    run(server.start())
-    try:
+    with served(Postgres(workplace / "shared", safe=False)) as server:
         yield server
-    finally:
-        run(server.stop())
 
 
 @pytest.fixture
@@ -82,23 +78,15 @@ def postgres_seed(workplace: Path) -> Path:
 @pytest.fixture
 def postgres_server(place: Path, postgres_seed: Path) -> Iterator[Postgres]:
     """A Postgres of one's own, as safe as in production, to be killed and restarted."""
-    server = Postgres(place / "pg", safe=True, seed=postgres_seed)
-    try:
-        run(server.start())
+    with served(Postgres(place / "pg", safe=True, seed=postgres_seed)) as server:
         yield server
-    finally:
-        run(server.stop())
 
 
 @pytest.fixture
 def nats_server(place: Path) -> Iterator[Nats]:
     """A NATS server of one's own, to be killed, wiped and restarted."""
-    server = Nats(place / "nats")
-    try:
-        run(server.start())
+    with served(Nats(place / "nats")) as server:
         yield server
-    finally:
-        run(server.stop())
 
 
 @pytest.fixture

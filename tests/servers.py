@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 import shutil
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncpg
 
@@ -111,3 +112,16 @@ class Nats:
     async def wipe(self) -> None:
         """Remove the JetStream directory, running or not."""
         await self.embedded.wipe()
+
+
+S = TypeVar("S", Postgres, Nats)
+
+
+@contextmanager
+def served(server: S) -> Iterator[S]:
+    """The server, started; stopped in the end, also when it did not start."""
+    try:
+        run(server.start())
+        yield server
+    finally:
+        run(server.stop())

@@ -17,7 +17,7 @@ from gateway.torture.faults_wire import Strike
 from gateway.torture.real import Stage
 from gateway.torture.real_load import Load
 from tests.acceptance.test_real_faults import judged
-from tests.servers import Nats, Postgres, run
+from tests.servers import Nats, Postgres, served
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -37,12 +37,8 @@ def small_disk(place: Path) -> Iterator[Path]:
 @pytest.fixture
 def cramped(small_disk: Path, postgres_seed: Path) -> Iterator[Postgres]:
     """A Postgres on it."""
-    server = Postgres(small_disk / "pg", safe=True, seed=postgres_seed)
-    try:
-        run(server.start())
+    with served(Postgres(small_disk / "pg", safe=True, seed=postgres_seed)) as server:
         yield server
-    finally:
-        run(server.stop())
 
 
 @contextlib.contextmanager

@@ -11,12 +11,12 @@ from tempfile import mkdtemp
 from typing import Any
 
 import aiohttp
-import msgspec
 
 from gateway.demo.host import HostProcess
 from gateway.direct import open_tokens
 from gateway.tokens import create_token
 from tests.servers import Nats, Postgres, run
+from tests.streams import ServerSent
 from tests.workflows.world import Door
 
 PLACE = Path(__file__).parent / "place"
@@ -106,27 +106,8 @@ class Site(Door):
             yield Frames(response)
 
 
-class Frames:
+class Frames(ServerSent):
     """Server-sent events of a conversation."""
-
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
-        self._response = response
-        self.comments: list[str] = []
-
-    async def next(self) -> tuple[str, str, Any]:
-        """(id, name, data) of the next one; names are "" at the end of the stream."""
-        fields: dict[str, str] = {}
-        async with asyncio.timeout(30):
-            async for raw in self._response.content:
-                line = raw.decode().rstrip("\n")
-                if line.startswith(":"):
-                    self.comments.append(line)
-                elif line:
-                    name, _, value = line.partition(":")
-                    fields[name] = value.strip()
-                elif "data" in fields:
-                    return fields.get("id", ""), fields["event"], msgspec.json.decode(fields["data"])
-        return "", "", None
 
     async def until(self, name: str, **wanted: Any) -> list[tuple[str, str, Any]]:
         """Frames up to one of that name whose data has these values."""

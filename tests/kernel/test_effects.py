@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 from actors import Attempt, EffectKind
+from actors.core.host import Host
 from infra.memory.system import System, run_system
 from tests.kernel.counter import Call, Line, plugin
 
@@ -31,6 +32,15 @@ class World:
 
     def kind(self, effect_class: str, **options: Any) -> EffectKind:
         return EffectKind("echo", request=Line, perform=self.perform, effect_class=effect_class, **options)
+
+
+async def lose_the_host(system: System) -> Host:
+    """Whatever is under way is lost with its host; another one takes over."""
+    await system.settle()
+    await system.lose_host(system.hosts[0])
+    host = await system.add_host()
+    await system.advance(10)
+    return host
 
 
 async def notes(system: System, address: str = "counter/a") -> list[str]:
@@ -85,10 +95,7 @@ def test_an_irreversible_call_lost_with_its_host_is_unknown_and_never_repeated()
 
     async def script(system: System) -> None:
         await system.ask("counter/a", Call("hi"))
-        await system.settle()
-        await system.lose_host(system.hosts[0])
-        await system.add_host()
-        await system.advance(10)
+        await lose_the_host(system)
         (_, last) = await notes(system)
         assert last.startswith("hi unknown the host was lost")
         assert "EffectUnknown" in [e.type for e in await system.events()]
@@ -103,10 +110,7 @@ def test_an_unknown_effect_is_settled_by_a_persons_word_once() -> None:
 
     async def script(system: System) -> None:
         await system.ask("counter/a", Call("hi"))
-        await system.settle()
-        await system.lose_host(system.hosts[0])
-        host = await system.add_host()
-        await system.advance(10)
+        host = await lose_the_host(system)
         effect = (await system.events())[0].id[:32] + "0001"
         await host.resolve("default", effect, "succeeded", b'{"result":"seen it"}', "user:ada", "called them")
         assert (await notes(system))[-1] == "hi succeeded seen it"
@@ -121,10 +125,7 @@ def test_a_reconciler_finds_out_what_became_of_a_lost_call() -> None:
 
     async def script(system: System) -> None:
         await system.ask("counter/a", Call("hi"))
-        await system.settle()
-        await system.lose_host(system.hosts[0])
-        await system.add_host()
-        await system.advance(10)
+        await lose_the_host(system)
         assert await notes(system) == ["call hi", "hi succeeded found hi"]
 
     run_system(plugin(world.kind("irreversible", reconcile=world.reconcile)), script)

@@ -15,6 +15,7 @@ import msgspec
 
 from gateway.demo.host import HostProcess
 from tests.servers import Nats, Postgres, run
+from tests.streams import ServerSent
 
 PLACE = Path(__file__).parent / "place"
 
@@ -92,17 +93,11 @@ class Door:
         found: list[tuple[str, str, Any]] = []
         async with asyncio.timeout(30), self.session.get(self.url + path, headers=headers) as response:
             assert response.status == 200, await response.read()
-            fields: dict[str, str] = {}
-            async for raw in response.content:
-                line = raw.decode().rstrip("\n")
-                if line:
-                    name, _, value = line.partition(":")
-                    fields[name] = value.strip()
-                elif "data" in fields:
-                    found.append((fields["id"], fields["event"], msgspec.json.decode(fields["data"])))
-                    if fields["event"] == until:
-                        return found
-                    fields = {}
+            frames = ServerSent(response)
+            while (frame := await frames.next())[1]:
+                found.append(frame)
+                if frame[1] == until:
+                    break
         return found
 
 
