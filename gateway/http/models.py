@@ -276,6 +276,7 @@ class ActorRow(BaseModel):
     parked_at: Time | None
     forked_from: str | None
     forked_at: int | None = Field(description="the version of `forked_from` that it continues")
+    summary: str | None = Field(description="its state as JSON, cut off; null where its kind is not known")
 
 
 class ActorsOut(BaseModel):

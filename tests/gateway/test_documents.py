@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 from events import errors
 from events.errors import InvalidSetting, ThespisError
 from gateway import problems
+from gateway.http.models import ActorRow
 from gateway.http.openapi import document
 from gateway.http.route import Route
 from gateway.http.routes import ROUTES
@@ -145,7 +146,9 @@ async def test_what_is_served_is_what_the_document_says(site: Site) -> None:
 
     check("/v1/events", await site.get("/v1/events"))
     check("/v1/events/{position}", await site.get("/v1/events/1"))
-    check("/v1/actors", await site.get(f"/v1/actors?wait={head}"))
+    actors = await site.get(f"/v1/actors?wait={head}")
+    check("/v1/actors", actors)
+    assert {name for row in actors["actors"] for name in row} == set(ActorRow.model_fields)
     check("/v1/actors/{kind}/{id}", await site.get("/v1/actors/counter/one"))
     check("/v1/projections", await site.get("/v1/projections"))
     check("/v1/projections/{name}", await site.get(f"/v1/projections/events?wait={head}"))
