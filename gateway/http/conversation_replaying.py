@@ -15,7 +15,7 @@ from aiohttp import web
 from msgspec.structs import asdict
 
 from actors.models.port import ModelCall
-from events.errors import DeadlineExceeded, NotFound, Unserved
+from events.errors import DeadlineExceeded, InvalidData, NotFound, Unserved
 from events.models import ModelResult
 from events.tools import ToolDefinition
 from gateway.http import body
@@ -43,7 +43,9 @@ async def replay(call: Call) -> web.Response:
     events = await history(call, await exists(call, id))
     at = call.query.at
     if at is not None and at > events[-1].version:
-        raise NotFound(f"conversation {id!r} has {events[-1].version} versions, not {at}")
+        raise NotFound(
+            f"conversation {id!r} has {events[-1].version} versions, not {at}", hint=f"`GET /v1/conversations/{id}`"
+        )
     found = await asyncio.to_thread(replayed, events, at)
     version = at if at is not None else events[-1].version
     lines = [asdict(line) for line in found.lines]
@@ -74,6 +76,13 @@ async def whatif(call: Call) -> web.Response:
     ask_model = call.door.ask_model
     if ask_model is None:
         raise Unserved("this host asks no models")
+    if (agents := call.door.agents) is not None:
+        for model in asked.models or ():
+            if (provider := model.partition(":")[0]) not in agents.providers:
+                here = ", ".join(sorted(agents.providers))
+                raise InvalidData(
+                    f"there is no provider {provider!r} here: {here}", hint="`GET /v1/models` lists what there is"
+                )
     id = call.path("id")
     events = await history(call, await exists(call, id))
     used = _tools(event.data for event in events if event.type == "ToolAsked")

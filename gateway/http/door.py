@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -123,6 +123,11 @@ class Agents(Protocol):
     @property
     def broken(self) -> Sequence[Any]:
         """Files of the workspace that are wrong, as `file` and `problems`."""
+        ...
+
+    @property
+    def providers(self) -> Collection[str]:
+        """Who has models here."""
         ...
 
     async def check(self, text: str, file: str) -> CompiledAgent:

@@ -39,6 +39,7 @@ class PlayedOut(BaseModel):
     messages: list[str] = Field(default_factory=list)
     agent_version: int = 0
     status: str
+    reason: str = Field("", description="why it did not reply")
     text: str = ""
     cost: str | None = None
     path: list[str] = Field(default_factory=list, description="tools in order")

@@ -62,6 +62,11 @@ async def test_another_model_answers_the_same_messages(site: Site) -> None:
     assert "not granted" in strict["turns"][0]["after"]["text"]
     assert (await site.post(f"{path}/whatif", {"policy": "rules: 7"}, status=422))["code"] == "definition"
     assert (await site.post(f"{path}/whatif", {"models": ["x"]}, status=400))["code"] == "invalid-data"
+    nowhere = await site.post(f"{path}/whatif", {"models": ["scripted:echo", "nobodys:model"]}, status=400)
+    assert "there is no provider 'nobodys' here: birds, scripted" in nowhere["detail"]
+    failed = await site.post(f"{path}/whatif", {"models": ["scripted:nothing"], "from": 2})
+    assert (failed["turns"][0]["after"]["status"], failed["turns"][0]["before"]["reason"]) == ("failed", "")
+    assert "nothing" in failed["turns"][0]["after"]["reason"]
     assert (await site.get("/v1/events?limit=1"))["head"] == head, "nothing is recorded"
 
 

@@ -59,7 +59,10 @@ def rerun(events: Iterable[Event], from_turn: int, decide: Decide) -> Rerun:
     recorded = list(typed(events))
     first = next((n for n, (_, f) in enumerate(recorded) if isinstance(f, TurnStarted) and f.turn == from_turn), None)
     if first is None:
-        raise NotFound(f"there is no turn {from_turn} in this conversation")
+        raise NotFound(
+            f"there is no turn {from_turn} in this conversation",
+            hint="`GET /v1/conversations/CONVERSATION` has its turns",
+        )
     state = Conversation()
     for _, fact in recorded[:first]:
         state = evolve(state, fact)

@@ -51,6 +51,8 @@ class Played(msgspec.Struct, omit_defaults=True):
     messages: list[str] = []
     agent_version: int = 0
     status: str = "under way"
+    reason: str = ""
+    """Why it did not reply."""
     text: str = ""
     cost: str | None = "0"
     path: list[str] = []
@@ -149,7 +151,7 @@ def fold_turn(turns: dict[int, Played], texts: dict[int, str], fact: Any) -> Non
         case TurnReplied():
             played.text = fact.text
         case TurnEnded():
-            played.status = fact.status
+            played.status, played.reason = fact.status, fact.reason
             played.cost = fact.cost
         case _:
             pass

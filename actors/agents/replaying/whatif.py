@@ -150,7 +150,10 @@ async def whatif(
     record = _Record([fact for _, fact in recorded])
     begins = [n for n, (_, fact) in enumerate(recorded) if isinstance(fact, TurnStarted) and fact.turn == from_turn]
     if not begins:
-        raise NotFound(f"there is no turn {from_turn} in this conversation")
+        raise NotFound(
+            f"there is no turn {from_turn} in this conversation",
+            hint="`GET /v1/conversations/CONVERSATION` has its turns",
+        )
     state = Conversation()
     for _, fact in recorded[: begins[0]]:
         state = evolve(state, fact)

@@ -77,8 +77,8 @@ def _show(found: dict[str, Any]) -> None:
         if one["same_answer"]:
             _answer("the same answer", after["text"])
         else:
-            _answer(f"was ({before['status']})", before["text"])
-            _answer(f"now ({after['status']})", after["text"])
+            _answer(f"was ({before['status']})", before["text"] or before["reason"])
+            _answer(f"now ({after['status']})", after["text"] or after["reason"])
         if not one["same_path"]:
             click.echo(f"  tools were {', '.join(before['path']) or 'none'}; now {', '.join(after['path']) or 'none'}")
         click.echo(f"  cost: {_dollars(before['cost'])} → {_dollars(after['cost'])}")
