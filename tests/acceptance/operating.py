@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 
 from events.address import DEFAULT_TENANT, partition_of
-from events.errors import ThespisError
 from tests.acceptance.world import World
 
 
@@ -42,8 +40,5 @@ class Operator:
         partition = partition_of(DEFAULT_TENANT, address)
         for machine in self._world.machines:
             if machine.alive and not machine.process.halted and partition in machine.host.owned:
-                work = machine.host.resume(DEFAULT_TENANT, address, "user:operator", "go on", skip=True)
-                with contextlib.suppress(ThespisError, TimeoutError):
-                    async with asyncio.timeout(5.0):
-                        await machine.process.spawn(work)
+                await machine.request(machine.host.resume(DEFAULT_TENANT, address, "user:operator", "go on", skip=True))
                 return

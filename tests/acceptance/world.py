@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from random import Random
 from typing import Any, Protocol, cast
 
@@ -40,6 +40,7 @@ FREEZE = 6.0
 CUT_OFF = 5.0
 HOUR = 3600.0
 ASTRAY = 20.0
+PATIENCE = 5.0
 REMEMBERED = 1_000_000
 """Microseconds."""
 
@@ -145,6 +146,16 @@ class Machine:
         await self.host.stop()
         self.kill()
 
+    async def request(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Have it do something, wherever the caller runs; one that dies or stands still over it is given up on.
+
+        Not awaited itself: a task of a process that is dead takes no step, so it cannot even be cancelled.
+        """
+        done, _ = await asyncio.wait([self.process.spawn(work)], timeout=PATIENCE)
+        for task in done:
+            with contextlib.suppress(ThespisError):
+                await task
+
     def cut(self) -> None:
         """It cannot reach the log for a while."""
         self.cut_off = True
@@ -201,7 +212,7 @@ class World:
             self.add()
         while True:
             served = [set(m.host.owned) for m in self.machines if m.alive and not m.leaving and not m.process.halted]
-            if all(served) and len(set().union(*served)) == PARTITIONS:
+            if all(served) and len(set[int]().union(*served)) == PARTITIONS:
                 return
             await asyncio.sleep(0.05)
 
@@ -241,10 +252,9 @@ class World:
         """The outcome of a call came late: whoever owns its actor now is told, once."""
         for machine in self.machines:
             if machine.alive and effect.partition in machine.host.owned:
-                with contextlib.suppress(ThespisError):
-                    await machine.process.spawn(
-                        machine.host.resolve(effect.tenant, effect.id, status, outcome, "host", "it came late")
-                    )
+                await machine.request(
+                    machine.host.resolve(effect.tenant, effect.id, status, outcome, "host", "it came late")
+                )
                 return
 
     async def stop(self) -> None:
