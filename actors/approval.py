@@ -199,7 +199,7 @@ def _approve(state: Approval, request: ApprovalRequested, m: Approve, message: M
         return [Reply({"status": state.status, "given": state.given})]
     _open(state, request, now)
     if by in map(person, (request.requested_by, *request.requesters)):
-        raise Refused(f"{by} asked for it and cannot approve it", code="requester")
+        raise Refused(f"{by} asked for it and cannot approve it: somebody else has to", code="requester")
     _may(request, by)
     given = [*state.given, by]
     events: list[Any] = [ApprovalGiven(by, now, request.digest, m.note)]

@@ -34,11 +34,16 @@ _PAGES: Final = 20
 
 
 class HttpHost:
-    """A host behind its HTTP interface. What is not over in `patience` seconds is told as it stands then."""
+    """A host behind its HTTP interface. What is not over in `patience` seconds is told as it stands then.
 
-    def __init__(self, api: Api, patience: float) -> None:
+    What a client of the protocol sends is written by its model, after whatever that has read: it is labelled untrusted,
+    unless it is `trusted` like what a person types.
+    """
+
+    def __init__(self, api: Api, patience: float, *, trusted: bool = False) -> None:
         self._api = api
         self._patience = patience
+        self._untrusted = not trusted
 
     async def tools(self) -> Sequence[ToolOffer]:
         """All tools. Raises ThespisError."""
@@ -58,7 +63,8 @@ class HttpHost:
         """A call of a tool, through every gate of the host. Raises ThespisError."""
 
         async def ask(wait: float) -> Any:
-            return await self._api.post(path("tools", tool, "run"), {"arguments": arguments, "wait": wait}, key=key)
+            asked = {"arguments": arguments, "wait": wait, "untrusted": self._untrusted}
+            return await self._api.post(path("tools", tool, "run"), asked, key=key)
 
         found = await self._until_over(ask)
         # Of a call that is over the host says too which agreement it had waited for.
@@ -69,7 +75,8 @@ class HttpHost:
         to = path("conversations", conversation or f"mcp-{key}", "messages")
 
         async def ask(wait: float) -> Any:
-            return await self._api.post(to, {"text": message, "agent": agent, "wait": wait}, key=key)
+            asked = {"text": message, "agent": agent, "wait": wait, "untrusted": self._untrusted}
+            return await self._api.post(to, asked, key=key)
 
         return _made(await self._until_over(ask), TurnOutcome)
 
@@ -106,7 +113,12 @@ def _made(found: Any, into: type[Any]) -> Any:
 
 
 async def serve(
-    place: Place, *, tools: Sequence[str] | None, agents: Sequence[str] | None, patience: float = 120.0
+    place: Place,
+    *,
+    tools: Sequence[str] | None,
+    agents: Sequence[str] | None,
+    patience: float = 120.0,
+    trusted: bool = False,
 ) -> None:
     """Offer these tools and agents of the instance (None: all) until the client goes away.
 
@@ -114,7 +126,7 @@ async def serve(
     """
     offer = Offer(None if tools is None else frozenset(tools), None if agents is None else frozenset(agents))
     async with Api(place) as api:
-        host = HttpHost(api, patience)
+        host = HttpHost(api, patience, trusted=trusted)
         await host.tools()
         await serve_stdio(mcp_server(host, offer, version=_version(), key=ids.random_id))
 

@@ -120,11 +120,16 @@ class Tool:
 
 
 def parameters_of(struct: type[Any]) -> dict[str, Any]:
-    """The JSON Schema of a struct without references to definitions elsewhere, as models like it."""
+    """The JSON Schema of a struct without references to definitions elsewhere, as models like it.
+
+    What the struct does not name is refused: an argument that is misspelled would be left out without a word.
+    """
     schema: dict[str, Any] = msgspec.json.schema(struct)
     definitions: dict[str, Any] = schema.pop("$defs", {})
     name = schema.pop("$ref", "").rpartition("/")[2]
     top: dict[str, Any] = {**definitions.pop(name), **schema} if name else schema
+    if top.get("type") == "object" and "properties" in top:
+        top.setdefault("additionalProperties", False)
     return {**top, "$defs": definitions} if definitions else top
 
 

@@ -20,6 +20,8 @@ def pairs(given: Sequence[str], option: str) -> dict[str, str]:
         name, equals, value = text.partition("=")
         if not equals or not name:
             raise click.UsageError(f"{option} {text!r} is not NAME=VALUE")
+        if name in found:
+            raise click.UsageError(f"{option} names {name!r} twice")
         found[name] = value
     return found
 

@@ -110,7 +110,7 @@ async def say(call: Call) -> web.Response:
         await exists(call, id)
     given = key(call.request) or asked.id
     name = asked.id or (keyed(call, stream, "message") if given else ids.random_id())
-    posted = await post(call, stream, heard(call, id, asked.text, name, asked.agent or ""), given)
+    posted = await post(call, stream, heard(call, id, asked.text, name, asked.agent or "", untrusted=asked.untrusted), given)
     turn = await answered(call, stream, posted, min(asked.wait or 0.0, call.settings.max_wait))
     over = turn is not None and turn.over
     headers = {REPLAYED: "true"} if posted.duplicate else None

@@ -44,6 +44,7 @@ class PostIn(In):
     agent: AgentName | None = Field(None, description="begin the conversation with this agent if there is none yet")
     id: MessageId | None = Field(None, description="what the sender calls it: a repetition is answered like the first")
     wait: float | None = Field(None, ge=0, le=MAX_RUN_WAIT, description="seconds to wait for the answer", strict=False)
+    untrusted: bool = Field(False, description="a program wrote it, a model for one, and no person")
 
 
 class CitationOut(BaseModel):

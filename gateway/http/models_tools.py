@@ -91,6 +91,7 @@ class RunToolIn(In):
         None, ge=0, le=MAX_RUN_WAIT, description="seconds to wait for its end  [default: 10]", strict=False
     )
     dry: bool = Field(False, description="go through the gates and stop before it begins")
+    untrusted: bool = Field(False, description="a program wrote the arguments, a model for one, and no person")
 
 
 class CallOut(BaseModel):

@@ -46,10 +46,14 @@ _HTTP: Final = Http()
 """The channel that all of these are."""
 
 
-def heard(call: Call, conversation: str, text: str, id: str, agent: str = "") -> Post:
+WRITTEN: Final = "untrusted/private"
+"""The label of what a program wrote, whoever lets it."""
+
+
+def heard(call: Call, conversation: str, text: str, id: str, agent: str = "", *, untrusted: bool = False) -> Post:
     """What somebody said, as the channel `http` brings it in. Raises InvalidData."""
     said = _HTTP.incoming((conversation, call.principal.name, {"text": text, "id": id, "agent": agent}))
-    return Post(said.id, said.text, said.agent, said.channel, label=said.label)
+    return Post(said.id, said.text, said.agent, said.channel, label=WRITTEN if untrusted else said.label)
 
 
 async def check_agent(call: Call, name: str) -> None:

@@ -25,6 +25,7 @@ from gateway.http.asking import ask, keyed, limit, page, told
 from gateway.http.call_record import CallRecord, record
 from gateway.http.context import REPLAYED
 from gateway.http.models_tools import ApproveToolIn, DisableToolIn, RunToolIn
+from gateway.http.posting import WRITTEN
 from gateway.http.route import Call, answer
 from projections.core.query import Filter, Order, Query
 
@@ -87,9 +88,9 @@ async def run(call: Call) -> web.Response:
     name = call.path("name")
     to = await _tool(call, name)
     id = keyed(call, to, "call")
-    request = RequestCall(
-        name, _encode(asked.arguments).decode(), [call.principal.name], id, {"*": THEIRS}, dry=asked.dry
-    )
+    label = WRITTEN if asked.untrusted else THEIRS
+    arguments = _encode(asked.arguments).decode()
+    request = RequestCall(name, arguments, [call.principal.name], id, {"*": label}, dry=asked.dry)
     said = await ask(call, f"call/{id}", request)
     found = await _ended(call, id, WAIT if asked.wait is None else asked.wait)
     out = {**msgspec.to_builtins(found), "position": said["position"], "duplicate": said["duplicate"]}

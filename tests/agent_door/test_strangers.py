@@ -73,3 +73,21 @@ async def test_thespis_is_such_a_server_for_others(served: Place, tmp_path: Path
         assert "hello" in str(said.content)
         denied = await session.call_tool("web.fetch", {"url": "https://example.com/"})
         assert denied.is_error
+
+
+@pytest.mark.parametrize("trust", [False, True])
+async def test_what_a_client_of_the_protocol_sends_was_written_by_a_model(
+    served: Place, site: Site, trust: bool
+) -> None:
+    words = ["-P", "-m", "gateway.main", "mcp", "serve", "--url", served.url, *(["--trust"] if trust else [])]
+    program = StdioServerParameters(command=sys.executable, args=words, env={"PYTHONPATH": os.getcwd()})
+    async with Client(program) as session:
+        noted = await session.call_tool("desk.note", {"text": "from a model"})
+        said = await session.call_tool("agent.echo", {"message": "hello"})
+    trusted = "trusted" if trust else "untrusted"
+    assert noted.structured_content is not None
+    call = await site.get(f"/v1/calls/{noted.structured_content['call']}")
+    assert call["labels"] == {"text": f"{trusted}/private"}
+    assert said.structured_content is not None
+    conversation = await site.get(f"/v1/conversations/{said.structured_content['conversation']}")
+    assert conversation["messages"][0]["label"] == f"{trusted}/private"

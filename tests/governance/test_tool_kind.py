@@ -13,6 +13,7 @@ from actors.core.fold import begin
 from actors.core.outputs import Reply, Schedule, Tell
 from actors.testing.scenario import Scenario
 from actors.testing.scenario import given as scenario
+from actors.tools.arguments import fitting
 from actors.tools.differences import differences
 from actors.tools.messages import (
     ApproveTool,
@@ -26,15 +27,21 @@ from actors.tools.messages import (
     SeeTool,
     UseTool,
 )
-from actors.tools.tool import hash_of
+from actors.tools.tool import hash_of, parameters_of
 from actors.tools.tool_kind import tool
 from events.envelope import Message
+from events.errors import InvalidData
 from events.tools import ToolDefinition, ToolDisabled, ToolUseGranted
 from tests.governance.world import Outside, World, play, wanted
 
 ONE = ToolDefinition("a", "Does it.", {"type": "object"}, "read-local", "pure", at_once=2)
 TWO = msgspec.structs.replace(ONE, description="Does it otherwise.", parameters={"type": "object", "maxProperties": 1})
 THREE = msgspec.structs.replace(ONE, timeout=5.0)
+
+
+class Misspelled(msgspec.Struct):
+    path: str
+    expect: str = ""
 
 
 def see(definition: ToolDefinition, origin: str = "") -> SeeTool:
@@ -271,3 +278,12 @@ def test_the_state_is_made_again_from_events() -> None:
     assert begin(tool, "tool/a").state is not kit.state
     message = Message("1", "UseTool", "tool/a", "default", b"{}", "call/1", 1, "", "1", UseTool("call/1"))
     assert tool.decide(kit.state, message)
+
+
+def test_an_argument_that_a_struct_does_not_name_is_refused_and_not_left_out() -> None:
+    schema = parameters_of(Misspelled)
+    assert schema["additionalProperties"] is False
+    definition = msgspec.structs.replace(ONE, parameters=schema)
+    assert fitting(definition, hash_of(definition), {"path": "a"}) == {"path": "a", "expect": ""}
+    with pytest.raises(InvalidData, match="'expcet' was unexpected"):
+        fitting(definition, hash_of(definition), {"path": "a", "expcet": "absent"})

@@ -55,7 +55,7 @@ class FakeHost:
     async def run(self, request: web.Request) -> web.Response:
         self.check(request)
         name, asked = request.match_info["name"], await request.json()
-        assert set(asked) == {"arguments", "wait"}, asked
+        assert set(asked) == {"arguments", "wait", "untrusted"}, asked
         key = request.headers["Idempotency-Key"]
         self.asked += 1
         if name == "files.write":
@@ -84,7 +84,7 @@ class FakeHost:
     async def say(self, request: web.Request) -> web.Response:
         self.check(request)
         asked = await request.json()
-        assert set(asked) == {"text", "agent", "wait"}, asked
+        assert set(asked) == {"text", "agent", "wait", "untrusted"}, asked
         self.done[request.headers["Idempotency-Key"]] = asked
         said = f"{asked['agent']} heard {asked['text']}"
         return web.json_response(

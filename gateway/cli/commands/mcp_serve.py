@@ -22,6 +22,7 @@ from gateway.cli.tree import command as thespis_command
     show_default=True,
     help="Seconds to wait for a call or an answer; then it is told how it stands.",
 )
+@click.option("--trust", is_flag=True, help="Take what the client sends for your own words, not for those of a model.")
 @place_options
 def command(
     tools: tuple[str, ...],
@@ -29,12 +30,15 @@ def command(
     no_tools: bool,
     no_agents: bool,
     patience: float,
+    trust: bool,
     url: str | None,
     data: str | None,
 ) -> None:
     """Offer the instance's tools and agents to an MCP client, over standard input and output.
 
-    Every call goes through the policy, guards and approvals of the instance, in the name of your token.
+    Every call goes through the policy, guards and approvals of the instance, in the name of your token. What the client
+    sends is labelled untrusted, since a model wrote it: by the policy that comes along it fills no destination and no
+    command.
 
     \b
     Examples:
@@ -51,4 +55,4 @@ def command(
     place = instance(url, data)
     offered = [] if no_tools else (list(tools) or None)
     talked_to = [] if no_agents else (list(agents) or None)
-    asyncio.run(serve(place, tools=offered, agents=talked_to, patience=patience))
+    asyncio.run(serve(place, tools=offered, agents=talked_to, patience=patience, trusted=trust))

@@ -45,7 +45,7 @@ def command(
     \b
     Examples:
       thespis tools run files.read --input path=README.md
-      thespis tools run files.write --input path=a.txt --input text=hello --dry
+      thespis tools run files.write --input path=a.txt --input content=hello --dry
     """
     import shlex
     import time
