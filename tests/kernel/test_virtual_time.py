@@ -3,45 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-import time
+import threading
 
 from actors.testing.clock import run_virtual
 
 
-def test_an_hour_of_waiting_takes_no_hour():
-    async def main() -> float:
-        await asyncio.sleep(3_600)
-        return asyncio.get_running_loop().time()
+async def after(seconds: float) -> float:
+    """What the loop's clock says when that is over."""
+    loop = asyncio.get_running_loop()
+    due: asyncio.Future[float] = loop.create_future()
+    loop.call_later(seconds, lambda: due.set_result(loop.time()))
+    return await due
 
-    assert run_virtual(main()) == 3_600
+
+def test_an_hour_of_waiting_takes_no_hour():
+    assert run_virtual(after(3_600)) == 3_600
 
 
 def test_time_stands_still_while_a_thread_is_at_work():
-    async def main() -> tuple[float, int]:
-        turns = 0
+    async def main() -> tuple[float, bool]:
+        soon = asyncio.create_task(after(0.001))
+        await asyncio.to_thread(threading.Event().wait, 0.1)
+        return asyncio.get_running_loop().time(), soon.done()
 
-        async def waiting() -> None:
-            nonlocal turns
-            while True:
-                await asyncio.sleep(0.2)
-                turns += 1
-
-        waiter = asyncio.create_task(waiting())
-        await asyncio.to_thread(time.sleep, 0.1)
-        waiter.cancel()
-        return asyncio.get_running_loop().time(), turns
-
-    assert run_virtual(main()) == (0.0, 0)
+    assert run_virtual(main()) == (0.0, False)
 
 
 def test_a_thread_that_waits_for_a_later_time_gets_it():
     async def main() -> float:
         loop = asyncio.get_running_loop()
-
-        async def later() -> float:
-            await asyncio.sleep(10)
-            return loop.time()
-
-        return await asyncio.to_thread(lambda: asyncio.run_coroutine_threadsafe(later(), loop).result())
+        return await asyncio.to_thread(lambda: asyncio.run_coroutine_threadsafe(after(10), loop).result())
 
     assert run_virtual(main()) == 10.0
