@@ -321,7 +321,8 @@ class HistoryCompacted(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class OutboundIntended(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Something is to be sent through the channel. `number` counts what goes out of this conversation from 1."""
+    """Something is to be sent through the channel: a reply, a failure, an approval that is asked for (`data` names it).
+    `number` counts what goes out of this conversation from 1."""
 
     number: int
     turn: int

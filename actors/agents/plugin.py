@@ -10,7 +10,8 @@ from actors.agents.conversation.kind import conversation_kind
 from actors.agents.inquiry import inquiry
 from actors.agents.variables import variables
 from actors.budget import budget
-from actors.channels.table import CHANNELS, Capabilities
+from actors.channels.port import Channel
+from actors.channels.table import CHANNELS
 from actors.core.kind import EffectKind, Plugin, merge
 from actors.tools.guards.looking import look
 from actors.tools.plugin import tools_plugin
@@ -20,7 +21,7 @@ def agent_plugin(
     effects: Sequence[EffectKind] = (),
     *,
     guards: Look = look,
-    channels: Mapping[str, Capabilities] = CHANNELS,
+    channels: Mapping[str, Channel] = CHANNELS,
 ) -> Plugin:
     """The kinds agent, conversation, inquiry, variables and budget, with those of tools: tool, call, policy.
 

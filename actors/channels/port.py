@@ -1,8 +1,9 @@
-"""The port to channels: what they bring in becomes one shape, what goes out is handed over in one shape."""
+"""The port to channels: what they bring in becomes one shape, what goes out of a conversation becomes theirs."""
 
 from __future__ import annotations
 
-from typing import Any, Final, Protocol
+from collections.abc import Callable
+from typing import Any, Final
 
 import msgspec
 
@@ -26,8 +27,11 @@ class Incoming(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Deliver(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The request of the effect `channel-deliver`. `kind`: reply, failure, approval. `number` counts what goes out of
-    the conversation: a channel that knows keys makes one of (conversation, number)."""
+    """What goes out. `kind`: reply, failure, approval. `number` counts what goes out of the conversation: a channel
+    that knows keys makes one of (conversation, number).
+
+    `messages` are the channel's own, as its `outgoing` rendered this: what the performer of `channel-deliver` sends.
+    """
 
     channel: str
     conversation: str
@@ -36,6 +40,7 @@ class Deliver(msgspec.Struct, frozen=True, omit_defaults=True):
     text: str
     data: Any = None
     attempt: int = 1
+    messages: list[Any] = []
 
 
 class Receipt(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -45,15 +50,33 @@ class Receipt(msgspec.Struct, frozen=True, omit_defaults=True):
     note: str = ""
 
 
-class Channel(Protocol):
-    """The pure half of a channel: no socket, no clock. The other half is in `infra/channels`."""
+class Capabilities(msgspec.Struct, frozen=True):
+    """What a channel can do.
 
-    name: str
+    `pulled`: whoever listens reads the conversation's own events, so that what is intended is delivered by being
+    recorded; else each outbound message is handed to the effect `channel-deliver`. `text` is the longest message in
+    characters (0: any length), `markdown` whether it shows that, `buttons` whether approvals can be answered in it,
+    `streaming` whether pieces of an answer can be shown.
+    """
 
-    def incoming(self, raw: Any) -> Incoming:
-        """What came in, normalised. Raises InvalidData."""
-        ...
+    pulled: bool = False
+    text: int = 4000
+    markdown: bool = False
+    buttons: bool = False
+    streaming: bool = False
 
-    def outgoing(self, deliver: Deliver) -> list[Any]:
-        """What goes out, rendered for the channel: one or more of its own messages."""
-        ...
+
+class Channel(msgspec.Struct, frozen=True):
+    """The pure half of a channel: no socket, no clock. The other half, of one that is pushed, is in `infra/channels`.
+
+    `incoming` makes one shape of what came in; it raises InvalidData. None: nobody writes through this channel.
+    `outgoing` renders what goes out as one or more of the channel's own messages, JSON-ready.
+    """
+
+    can: Capabilities
+    outgoing: Callable[[Deliver, Capabilities], list[Any]]
+    incoming: Callable[[Any], Incoming] | None = None
+
+    def rendered(self, deliver: Deliver) -> list[Any]:
+        """The channel's own messages."""
+        return self.outgoing(deliver, self.can)

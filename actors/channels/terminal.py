@@ -2,34 +2,38 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final, cast
 
-from actors.channels.port import Deliver, Incoming
+from actors.channels.port import Capabilities, Channel, Deliver, Incoming
+from actors.channels.rendering import texts
 from events.errors import InvalidData
 
-_UNSEEN: Final = {n: None for n in (*range(32), 127, *range(0x80, 0xA0)) if chr(n) not in "\n\t"}
-"""Control characters: what an agent writes must not move the cursor or set the title."""
+_OBEYED: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_TAB: Final = " " * 4
 
 
 def safe(text: str) -> str:
-    """A text that a terminal only shows."""
-    return text.translate(_UNSEEN)
+    """A text that a terminal only shows, line by line: what it would obey is spelled out (`\\x1b`)."""
+    text = text.replace("\r\n", "\n").replace("\t", _TAB)
+    return _OBEYED.sub(
+        lambda m: f"\\x{ord(m.group()):02x}" if ord(m.group()) < 256 else f"\\u{ord(m.group()):04x}", text
+    )
 
 
-class Terminal:
-    """A person at a terminal. It is pulled: what goes out is read as events, from any position."""
+def incoming(raw: Any) -> Incoming:
+    """(conversation, person, id, line) as one shape. Raises InvalidData for an empty line."""
+    place, person, id, line = cast("tuple[str, str, str, str]", raw)
+    text = line.strip()
+    if not text:
+        raise InvalidData("nothing was typed")
+    return Incoming("terminal", place, id, person, text)
 
-    name = "terminal"
 
-    def incoming(self, raw: Any) -> Incoming:
-        """(conversation, person, id, line) as one shape. Raises InvalidData for an empty line."""
-        place, person, id, line = cast("tuple[str, str, str, str]", raw)
-        text = line.strip()
-        if not text:
-            raise InvalidData("nothing was typed")
-        return Incoming(self.name, place, id, person, text)
+def outgoing(deliver: Deliver, can: Capabilities) -> list[Any]:
+    """Texts to show. Its buttons are a question that is asked at the prompt."""
+    return [safe(text) for text in texts(deliver, can)]
 
-    def outgoing(self, deliver: Deliver) -> list[Any]:
-        """Lines, with a word before what is no reply."""
-        before = {"failure": "no answer: ", "approval": "asks: "}.get(deliver.kind, "")
-        return safe(f"{before}{deliver.text}").split("\n")
+
+TERMINAL: Final = Channel(Capabilities(True, 0, markdown=True, buttons=True, streaming=True), outgoing, incoming)
+"""A person at a terminal. It is pulled: what goes out is read as events, from any position."""

@@ -59,7 +59,7 @@ async def complete(call: Call) -> web.StreamResponse:
     if asked.stream:
         return await live(call, b"", lambda writer: _stream(call, writer, asked, id, posted))
     wait = call.settings.completion_wait
-    turn = await answered(call, stream, posted, wait, lambda turn: turn.over or bool(turn.asks))
+    _, turn = await answered(call, stream, posted, wait, lambda turn: turn.over or bool(turn.asks))
     if turn is None or not turn.over:
         asks = "; ".join(map(asks_for, turn.asks)) if turn is not None else ""
         raise DeadlineExceeded(

@@ -14,6 +14,8 @@ from actors.agents.messages import (
     RemoveVariable,
     SetVariable,
 )
+from actors.channels.http import HTTP
+from actors.channels.table import channel_of
 from events import ids
 from events.errors import InvalidData, NotFound
 from gateway.http import body
@@ -23,7 +25,7 @@ from gateway.http.conversation_feed import exists, stream_of
 from gateway.http.models_conversations import CloseIn, InterruptIn, OpenIn, PostIn, VariableIn
 from gateway.http.posting import Posted, answered, check_agent, heard, post
 from gateway.http.route import Call, answer
-from gateway.http.transcript import Transcript, TurnLine
+from gateway.http.transcript import Outbound, Transcript, TurnLine
 from projections.core.query import Filter, Order, Query
 
 
@@ -91,13 +93,21 @@ def shown(id: str, found: Transcript, most: int, before: int | None = None) -> d
         "turns": [found.turns[turn] for turn in numbers[-most:]],
         "more": len(numbers) > most,
         "refused": found.refused[-most:],
-        "outbound": [out for out in found.outbound.values() if out.turn in chosen],
+        "outbound": [_sent(out, opened.channel) for out in found.outbound.values() if out.turn in chosen],
         "forked_from": opened.forked_from,
         "cost": cost,
         "cost_unknown": unknown,
         "version": found.version,
         "position": found.position,
     }
+
+
+def _sent(out: Outbound, channel: str) -> dict[str, Any]:
+    """What went out, as the channel of the conversation shows it."""
+    return {
+        "number": out.number, "turn": out.turn, "kind": out.kind, "status": out.status, "attempts": out.attempts,
+        "receipt": out.receipt, "reason": out.reason, "messages": channel_of(channel).rendered(out.deliver),
+    }  # fmt: skip
 
 
 async def say(call: Call) -> web.Response:
@@ -110,14 +120,16 @@ async def say(call: Call) -> web.Response:
         await exists(call, id)
     given = key(call.request) or asked.id
     name = asked.id or (keyed(call, stream, "message") if given else ids.random_id())
-    posted = await post(call, stream, heard(call, id, asked.text, name, asked.agent or "", untrusted=asked.untrusted), given)
-    turn = await answered(call, stream, posted, min(asked.wait or 0.0, call.settings.max_wait))
+    posted = await post(
+        call, stream, heard(call, id, asked.text, name, asked.agent or "", untrusted=asked.untrusted), given
+    )
+    said, turn = await answered(call, stream, posted, min(asked.wait or 0.0, call.settings.max_wait))
     over = turn is not None and turn.over
     headers = {REPLAYED: "true"} if posted.duplicate else None
-    return answer(posted_out(id, posted, turn), status=200 if over else 202, headers=headers)
+    return answer(posted_out(id, posted, turn, said), status=200 if over else 202, headers=headers)
 
 
-def posted_out(id: str, posted: Posted, turn: TurnLine | None) -> dict[str, Any]:
+def posted_out(id: str, posted: Posted, turn: TurnLine | None, said: Transcript) -> dict[str, Any]:
     """A message and its answer as far as it is known."""
     out: dict[str, Any] = {
         "conversation": id, "number": posted.number, "turn": turn.turn if turn is not None else 0,
@@ -129,6 +141,7 @@ def posted_out(id: str, posted: Posted, turn: TurnLine | None) -> dict[str, Any]
         "text": shown.text if shown.status == "replied" else None, "data": shown.data, "citations": shown.citations,
         "code": shown.code or None, "reason": shown.reason or None, "models": shown.models,
         "stand_in": shown.stand_in, "usage": shown.usage, "cost": shown.cost,
+        "messages": [message for out in (said.sent(turn.turn) if turn else ()) for message in HTTP.rendered(out)],
     }  # fmt: skip
 
 

@@ -55,6 +55,25 @@ class CitationOut(BaseModel):
     hash: str = Field("", description="SHA-256 of the whole file then")
 
 
+class ButtonOut(BaseModel):
+    """A way to answer: the request that a button makes."""
+
+    label: str
+    method: Literal["POST"]
+    path: str
+    body: dict[str, Any]
+
+
+class ShownOut(BaseModel):
+    """Something that goes out through the channel `http`."""
+
+    number: int
+    kind: Literal["reply", "failure", "approval"]
+    text: str = Field(description="Markdown")
+    data: Any = None
+    buttons: list[ButtonOut]
+
+
 class PostedOut(BaseModel):
     """The message, and its answer as far as it is known."""
 
@@ -71,6 +90,9 @@ class PostedOut(BaseModel):
     stand_in: bool = Field(False, description="a scripted model answered, which is no language model")
     usage: dict[str, int] = Field(default_factory=dict, description="tokens")
     cost: str | None = Field(None, description="dollars, exact; null: not known")
+    messages: list[ShownOut] = Field(
+        default_factory=list["ShownOut"], description="what went out so far, as it is to be shown"
+    )
     position: int
     duplicate: bool
 
@@ -201,6 +223,7 @@ class OutboundOut(BaseModel):
     attempts: int
     receipt: Any = None
     reason: str
+    messages: list[Any] = Field(description="as the channel shows it, in its own form: texts, or objects with buttons")
 
 
 class ConversationOut(BaseModel):

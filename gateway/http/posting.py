@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from actors.agents.messages import Post
-from actors.channels.http import Http
+from actors.channels.http import incoming
 from events import ids
 from events.envelope import Answer
 from gateway.http.agents import agent_stream
@@ -42,17 +42,13 @@ class Posted(msgspec.Struct):
     duplicate: bool
 
 
-_HTTP: Final = Http()
-"""The channel that all of these are."""
-
-
 WRITTEN: Final = "untrusted/private"
 """The label of what a program wrote, whoever lets it."""
 
 
 def heard(call: Call, conversation: str, text: str, id: str, agent: str = "", *, untrusted: bool = False) -> Post:
     """What somebody said, as the channel `http` brings it in. Raises InvalidData."""
-    said = _HTTP.incoming((conversation, call.principal.name, {"text": text, "id": id, "agent": agent}))
+    said = incoming((conversation, call.principal.name, {"text": text, "id": id, "agent": agent}))
     return Post(said.id, said.text, said.agent, said.channel, label=WRITTEN if untrusted else said.label)
 
 
@@ -101,8 +97,9 @@ async def began(call: Call, stream: str, posted: Posted) -> Transcript:
 
 async def answered(
     call: Call, stream: str, posted: Posted, wait: float, enough: Callable[[TurnLine], bool] = attrgetter("over")
-) -> TurnLine | None:
-    """The turn that answers a message: once it has ended or is `enough`, or as it is after `wait` seconds."""
+) -> tuple[Transcript, TurnLine | None]:
+    """The turn that answers a message, in its conversation from there on: once it has ended or is `enough`, or as it is
+    after `wait` seconds."""
     end = time.monotonic() + wait
     transcript = await began(call, stream, posted)
     feed = Feed(call, stream, transcript.position)
@@ -115,4 +112,4 @@ async def answered(
             break
         else:
             await feed.something(nothing, left)
-    return turn
+    return transcript, turn

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
+from actors.channels.port import Deliver
 from events import conversations as c
 from events.envelope import Event
 from events.models import ModelTry
@@ -97,13 +98,22 @@ class Refusal(msgspec.Struct):
 class Outbound(msgspec.Struct):
     """Something that goes out through the channel: intended, attempted, delivered, failed, unknown."""
 
-    number: int
+    deliver: Deliver
     turn: int
-    kind: str
     status: str = "intended"
     attempts: int = 0
     receipt: Any = None
     reason: str = ""
+
+    @property
+    def number(self) -> int:
+        """Counts what goes out of the conversation from 1."""
+        return self.deliver.number
+
+    @property
+    def kind(self) -> str:
+        """reply, failure, approval."""
+        return self.deliver.kind
 
 
 class Transcript:
@@ -140,6 +150,10 @@ class Transcript:
         """Messages that wait for their turn."""
         return sum(message.turn == 0 for message in self.messages.values())
 
+    def sent(self, turn: int) -> list[Deliver]:
+        """What went out of a turn, as channels render it."""
+        return [out.deliver for out in self.outbound.values() if out.turn == turn]
+
     def turn_of(self, number: int) -> TurnLine | None:
         """The turn that answers a message; None while it waits."""
         message = self.messages.get(number)
@@ -169,7 +183,7 @@ class Transcript:
             case c.HistoryCompacted():
                 self.summaries.append(e)
             case c.OutboundIntended():
-                self.outbound[e.number] = Outbound(e.number, e.turn, e.kind)
+                self.outbound[e.number] = Outbound(Deliver("", "", e.number, e.kind, e.text, e.data), e.turn)
             case c.OutboundAttempted() | c.OutboundDelivered() | c.OutboundFailed():
                 if (out := self.outbound.get(e.number)) is not None:
                     _deliver(out, e)

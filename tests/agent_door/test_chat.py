@@ -68,7 +68,7 @@ async def test_who_did_not_answer_and_who_did_instead_is_said(served: Place, sit
     assert (first["models"], list(first["unanswered"])) == (["scripted:echo"], ["birds:parrot"])
     assert (second["models"], second["unanswered"]) == (["birds:parrot"], {})
     failed = await asyncio.to_thread(once, served.url, "chat", "ada", input="boom\n")
-    assert f"[{said}]\n[failed: the model would not]\n" in failed
+    assert f"[{said}]\n[no answer: the model would not]\n" in failed
 
 
 async def test_a_terminal_shows_the_answer_as_it_is_written(served: Place) -> None:
@@ -152,7 +152,8 @@ async def test_the_host_is_killed_in_the_middle_of_an_answer_and_the_talk_goes_o
                 await asyncio.to_thread(typed.until, ">")
             await asyncio.to_thread(typed.type, "and now\n" if not terminal else "and now\r")
             await asyncio.to_thread(typed.until, "you said and now")
-        found = await site.get("/v1/conversations/goes-on")
+        # What is shown is written before its turn has ended.
+        found = await site.until("/v1/conversations/goes-on", holds=lambda c: len(c["turns"]) == 2 and not c["turn"])
         assert [message["text"] for message in found["messages"]] == ["tale 200", "and now"]
         assert [(turn["status"], turn["messages"]) for turn in found["turns"]] == [("replied", [1]), ("replied", [2])]
         assert found["turns"][0]["text"] == " ".join(f"w{n}" for n in range(200))

@@ -26,6 +26,32 @@ async def test_a_message_is_answered(site: Site) -> None:
     assert (found["agent"], found["title"], found["status"], found["cost_unknown"]) == ("ada", "Birds", "open", 2)
 
 
+async def test_what_goes_out_is_shown_in_the_way_of_the_channel_and_a_button_answers_an_approval(site: Site) -> None:
+    for channel in ("http", "terminal"):
+        conversation = await site.begin(channel=channel)
+        path = f"/v1/conversations/{conversation}"
+        said = await site.say(conversation, "hello")
+        reply = {"number": 1, "kind": "reply", "text": "you said hello", "data": None, "buttons": []}
+        assert said["messages"] == [reply]
+        failed = await site.say(conversation, "boom")
+        (message,) = failed["messages"]
+        assert (failed["status"], message["kind"], message["number"]) == ("failed", "failure", 2)
+        assert message["text"] == f"no answer: {failed['reason']}"
+        await site.post(f"{path}/messages", {"text": "note bread"}, key=conversation, status=202)
+        held = await site.until(path, holds=lambda c: [o for o in c["outbound"] if o["kind"] == "approval"])
+        own = {"http": reply, "terminal": "you said hello"}[channel]
+        assert [(o["number"], o["status"]) for o in held["outbound"]] == [(n, "delivered") for n in (1, 2, 3)]
+        assert held["outbound"][0]["messages"] == [own]
+        asked = await site.post(f"{path}/messages", {"text": "note bread"}, key=conversation, status=202)
+        (shown,) = asked["messages"]
+        assert (shown["kind"], shown["text"]) == ("approval", "desk.note asks for agreement")
+        button = next(b for b in shown["buttons"] if b["label"] == "deny")
+        await site.until(button["path"].removesuffix("/deny"), holds=lambda found: found["status"] == "waiting")
+        await site.post(button["path"], button["body"])
+        ended = await site.until(path, holds=lambda c: c["turns"][2]["status"] == "replied")
+        assert ended["turns"][2]["tools"][0]["status"] == "denied"
+
+
 async def test_a_conversation_is_shown_as_it_was_and_in_parts(site: Site) -> None:
     conversation = await site.begin()
     for text in ("one", "two", "three"):

@@ -18,8 +18,9 @@ from actors.agents.definition.plan import AgentDefinition, encode_definition, ha
 from actors.agents.messages import OpenConversation, Post, PublishAgent
 from actors.agents.variables import variables
 from actors.budget import budget
-from actors.channels.port import CHANNEL_DELIVER, Deliver, Receipt
-from actors.channels.table import CHANNELS, Capabilities
+from actors.channels.port import CHANNEL_DELIVER, Capabilities, Channel, Deliver, Receipt
+from actors.channels.rendering import said
+from actors.channels.table import CHANNELS
 from actors.core.kind import Attempt, EffectKind, Kind, Plugin
 from actors.core.outputs import Effect, Outcome, Reply, Tell
 from actors.models.port import MODEL_CALL, ModelCall
@@ -242,7 +243,18 @@ def listener() -> Kind:
                 messages=[PostTo, ConversationReplied])  # fmt: skip
 
 
-conversation = conversation_kind(channels={**CHANNELS, "telegram": Capabilities()})
+def _telegram(deliver: Deliver, can: Capabilities) -> list[Any]:
+    """Messages in the way of a chat service, with a keyboard below the last one."""
+    return [
+        {"text": one.text, "keyboard": [f"{b.action} {b.approval} {b.digest}" for b in one.buttons]}
+        for one in said(deliver, can)
+    ]
+
+
+TELEGRAM = Channel(Capabilities(text=40, buttons=True), _telegram)
+"""A pushed channel: one entry in the table, and its performer."""
+
+conversation = conversation_kind(channels={**CHANNELS, "telegram": TELEGRAM})
 
 
 class Room(Stage):

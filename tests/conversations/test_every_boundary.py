@@ -20,6 +20,7 @@ from events.conversations import (
     ModelAsked,
     ModelLost,
     OutboundDelivered,
+    OutboundIntended,
     TurnEnded,
     TurnReplied,
     TurnStarted,
@@ -180,7 +181,11 @@ def assert_told_once(state: Conversation, facts: list[Any], world: World) -> Non
     replied = [fact.turn for fact in facts if isinstance(fact, TurnReplied)]
     assert replied == [fact.turn for fact in facts if isinstance(fact, TurnEnded) and fact.status == "replied"]
     delivered = [fact.number for fact in facts if isinstance(fact, OutboundDelivered)]
-    assert delivered == list(range(1, len(replied) + 1))
+    intended = [fact for fact in facts if isinstance(fact, OutboundIntended)]
+    assert delivered == [fact.number for fact in intended] == list(range(1, len(intended) + 1))
+    failed = [fact.turn for fact in facts if isinstance(fact, TurnEnded) and fact.status == "failed"]
+    for kind, turns in (("reply", replied), ("failure", failed)):
+        assert [fact.turn for fact in intended if fact.kind == kind] == turns
     assert all(count == 1 for count in world.done.values())
     asked = [fact.call for fact in facts if isinstance(fact, ModelAsked)]
     assert len(asked) == len(set(asked)) == len({call.call for call in world.asked} | set(asked))

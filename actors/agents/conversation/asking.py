@@ -130,6 +130,6 @@ def _ask(d: Decision, request: ModelRequest, digest: str, attempt: int, dollars:
     d.emit(
         ModelAsked(turn.number, turn.step, attempt, call, definition.models, digest, d.now, dollars, budgets)
     )  # fmt: skip
-    stream = definition.stream and turn.step > 0 and not held_back(definition)
+    stream = definition.stream and turn.step > 0 and d.channel.can.streaming and not held_back(definition)
     model_call = ModelCall(call, d.address, turn.number, turn.step, attempt, definition.models, request, stream)
     d.out(Effect(MODEL_CALL, model_call, ref=f"model:{turn.number}.{turn.step}.{attempt}"))

@@ -9,7 +9,8 @@ from typing import Any, Final
 from actors.agents.conversation.fold import evolve
 from actors.agents.conversation.state import Conversation, Turn, scratch
 from actors.agents.definition.plan import AgentDefinition
-from actors.channels.table import Capabilities
+from actors.channels.port import Channel
+from actors.channels.table import channel_of
 from events.conversations import Verdict
 from events.envelope import Message
 
@@ -25,7 +26,7 @@ class Decision:
 
     __slots__ = ("address", "channels", "events", "id", "look", "message", "now", "outs", "state")
 
-    def __init__(self, look: Look, channels: Mapping[str, Capabilities], state: Conversation, message: Message) -> None:
+    def __init__(self, look: Look, channels: Mapping[str, Channel], state: Conversation, message: Message) -> None:
         self.look = look
         self.channels = channels
         self.state = scratch(state)
@@ -50,6 +51,11 @@ class Decision:
         """The turn under way."""
         assert self.state.turn is not None
         return self.state.turn
+
+    @property
+    def channel(self) -> Channel:
+        """What the conversation goes through."""
+        return channel_of(self.state.channel, self.channels)
 
     @property
     def definition(self) -> AgentDefinition:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from actors.agents.conversation.decision import Decision
-from actors.agents.conversation.outbound import intend, is_pulled
+from actors.agents.conversation.outbound import intend
 from actors.agents.conversation.spending import release
 from actors.agents.conversation.state import Inbound, Turn
 from actors.agents.conversation.watching import TIMER, first_check
@@ -58,6 +58,8 @@ def end_turn(d: Decision, status: str, code: str = "", reason: str = "", *, repl
         d.out(Tell(f"call/{tool.call}", DropCall(reason or status)))
     if turn.phase == "budget":
         release(d)
+    if status == "failed":
+        intend(d, "failure", reason or code, {"code": code}, turn.number)
     d.emit(
         TurnEnded(
             turn.number, status, d.now, reason, code, turn.usage, turn.cost, turn.model_calls, turn.tool_calls
@@ -66,8 +68,6 @@ def end_turn(d: Decision, status: str, code: str = "", reason: str = "", *, repl
     d.out(Cancel(TIMER))
     d.out(Tell(f"agent/{d.state.agent}", TurnOver(d.id, turn.number, status)))
     _tell(d, turn, status, reason, replied)
-    if status == "failed" and not is_pulled(d):
-        intend(d, "failure", reason or code, {"code": code}, turn.number)
     begin_next(d)
 
 

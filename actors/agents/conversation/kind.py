@@ -36,7 +36,8 @@ from actors.agents.messages import (
     SetVariable,
     TurnMayBegin,
 )
-from actors.channels.table import CHANNELS, Capabilities
+from actors.channels.port import Channel
+from actors.channels.table import CHANNELS
 from actors.core.kind import Kind
 from actors.core.outputs import Outcome, Replied, TellRefused
 from actors.tools.guards import model
@@ -57,7 +58,7 @@ SNAPSHOT_EVERY: Final = 500
 """Events."""
 
 
-def conversation_kind(look: Look = look, channels: Mapping[str, Capabilities] = CHANNELS) -> Kind:
+def conversation_kind(look: Look = look, channels: Mapping[str, Channel] = CHANNELS) -> Kind:
     """The kind `conversation`; `look` is what guards say of a text, `channels` those that conversations may go through.
 
     Whoever lists a channel that is not pulled brings the performer of `channel-deliver` along.

@@ -1,4 +1,7 @@
-"""What goes out: intended, attempted, delivered. One after the other, never twice."""
+"""What goes out: intended, attempted, delivered. One after the other, never twice.
+
+Each is rendered by the channel: when it is handed to one that is pushed, when it is read from one that is pulled.
+"""
 
 from __future__ import annotations
 
@@ -8,21 +11,15 @@ import msgspec
 
 from actors.agents.conversation.decision import Decision
 from actors.channels.port import CHANNEL_DELIVER, Deliver
-from actors.channels.table import capabilities
 from actors.core.outputs import Effect, Outcome
 from events.conversations import OutboundAttempted, OutboundDelivered, OutboundFailed, OutboundIntended
-
-
-def is_pulled(d: Decision) -> bool:
-    """Whether whoever listens reads the events themselves."""
-    return capabilities(d.state.channel, d.channels).pulled
 
 
 def intend(d: Decision, kind: str, text: str, data: Any = None, turn: int = 0) -> None:
     """Something is to be sent."""
     number = d.state.sent + 1
     d.emit(OutboundIntended(number, turn, kind, text, d.now, data))
-    if is_pulled(d):
+    if d.channel.can.pulled:
         d.emit(OutboundAttempted(number, 1, d.now))
         d.emit(OutboundDelivered(number, 1, d.now))
     elif len(d.state.outbox) == 1:
@@ -34,7 +31,8 @@ def _attempt(d: Decision) -> None:
     first = d.state.outbox[0]
     attempt = first.attempt + 1
     d.emit(OutboundAttempted(first.number, attempt, d.now))
-    request = Deliver(d.state.channel, d.address, first.number, first.kind, first.text, first.data, attempt)
+    deliver = Deliver(d.state.channel, d.address, first.number, first.kind, first.text, first.data, attempt)
+    request = msgspec.structs.replace(deliver, messages=d.channel.rendered(deliver))
     d.out(Effect(CHANNEL_DELIVER, request, ref=f"deliver:{first.number}.{attempt}", key=d.name(first.number)))
 
 

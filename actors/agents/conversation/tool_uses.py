@@ -11,7 +11,7 @@ import msgspec
 from actors.agents.conversation.asking import make_step
 from actors.agents.conversation.decision import Decision
 from actors.agents.conversation.guarding import guards_of_calls
-from actors.agents.conversation.outbound import intend, is_pulled
+from actors.agents.conversation.outbound import intend
 from actors.agents.conversation.spending import budgets_of
 from actors.agents.conversation.state import ToolCall
 from actors.agents.conversation.watching import check_later
@@ -112,9 +112,8 @@ def waits(d: Decision, m: CallWaits) -> None:
         return
     d.emit(ToolWaits(d.turn.number, tool.ordinal, tool.call, m.approval, m.digest, d.now))
     check_later(d)
-    if not is_pulled(d):
-        data = {"approval": m.approval, "digest": m.digest, "tool": tool.tool, "call": tool.call}
-        intend(d, "approval", f"May I use {tool.tool}?", data, d.turn.number)
+    data = {"approval": m.approval, "digest": m.digest, "tool": tool.tool, "call": tool.call}
+    intend(d, "approval", f"{tool.tool} asks for agreement", data, d.turn.number)
 
 
 def refused(d: Decision, m: TellRefused) -> None:

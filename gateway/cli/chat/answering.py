@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+from actors.channels.port import Deliver
+from actors.channels.terminal import TERMINAL, safe
 from gateway.cli.chat.link import Frame
-from gateway.cli.chat.screen import Screen, shown
+from gateway.cli.chat.screen import Screen
 
 STAND_IN: Final = "scripted stand-in: no language model was asked"
 
@@ -16,7 +18,8 @@ _WIDE: Final = 200
 class Answering:
     """Shows the turn that answers message `number`, or the turn `turn`. `over` when it has ended.
 
-    `reply` is its `TurnReplied`, `ended` its `TurnEnded`; `asks` are those `ToolWaits` that nobody decided about.
+    `reply` is its `TurnReplied`, `ended` its `TurnEnded`; `asks` are the approvals that
+    nobody decided about.
     """
 
     def __init__(self, screen: Screen, number: int, turn: int = 0) -> None:
@@ -32,7 +35,7 @@ class Answering:
         self.over = False
         self.reply: dict[str, Any] = {}
         self.ended: dict[str, Any] = {}
-        self.asks: list[dict[str, Any]] = []
+        self.asks: list[Deliver] = []
 
     def show(self, frame: Frame) -> None:
         """Show a frame, if it is about this turn."""
@@ -70,22 +73,32 @@ class Answering:
             case "AnswerRejected":
                 screen.note(f"that answer does not do: {data['reason']}")
             case "ToolAsked":
-                screen.say(f"→ {shown(data['tool'])} {shown(data['arguments'])[:_WIDE]}", dim=True)
-            case "ToolWaits":
-                self.asks.append(data)
+                screen.say(f"→ {safe(data['tool'])} {safe(data['arguments'])[:_WIDE]}", dim=True)
             case "ToolAnswered":
-                why = "" if data["status"] == "succeeded" else f": {shown(data['text'])[:_WIDE]}"
+                why = "" if data["status"] == "succeeded" else f": {safe(data['text'])[:_WIDE]}"
                 screen.say(f"← {data['status']}{why}", dim=True)
             case "TurnStuck":
                 screen.warn("no progress; Ctrl-C interrupts")
             case "TurnReplied":
-                self._whole(self._mark, data["text"])
-                screen.cited(data.get("citations", []))
                 self.reply = data
+            case "OutboundIntended":
+                self._sent(Deliver("terminal", "", data["number"], data["kind"], data["text"], data.get("data")))
             case "TurnEnded":
                 self._end(data)
             case _:
                 pass
+
+    def _sent(self, deliver: Deliver) -> None:
+        """Something goes out, as a terminal shows it."""
+        if deliver.kind == "approval":
+            self.asks.append(deliver)
+            return
+        text = "\n".join(TERMINAL.rendered(deliver))
+        if deliver.kind == "failure":
+            self._screen.warn(text)
+        else:
+            self._whole(self._mark, text)
+            self._screen.cited(self.reply.get("citations", []))
 
     def _chunk(self, data: dict[str, Any]) -> None:
         text, again = data.get("text", ""), data.get("reset", False)
@@ -107,7 +120,7 @@ class Answering:
 
     def _end(self, data: dict[str, Any]) -> None:
         self.ended, self.over = data, True
-        if data["status"] != "replied":
+        if data["status"] not in ("replied", "failed"):
             why = data.get("reason") or data.get("code") or ""
             self._screen.warn(f"{data['status']}: {why}" if why else data["status"])
         if self._stand_in:

@@ -8,10 +8,13 @@ from typing import Any, Final, cast
 
 import msgspec
 
+from actors.channels.port import Deliver
+from actors.channels.rendering import wanted as wanted_of
+from actors.channels.terminal import TERMINAL, safe
 from events.errors import NotFound, Refused, ThespisError
 from events.ids import random_id
 from gateway.cli.chat.reading import Reader
-from gateway.cli.chat.screen import Screen, shown
+from gateway.cli.chat.screen import Screen
 from gateway.cli.http import Api, path
 from gateway.cli.retrying import retrying
 
@@ -23,14 +26,17 @@ PATIENCE: Final = 10.0
 _WORDS: Final = {"y": True, "yes": True, "n": False, "no": False}
 
 
-async def decide(api: Api, screen: Screen, reader: Reader, call: str, approval: str, digest: str) -> bool | None:
+async def decide(api: Api, screen: Screen, reader: Reader, question: Deliver) -> bool | None:
     """Show what is asked, and say yes or no in the name of the token; None when nobody here does.
 
     Raises Interrupted.
     """
-    approval = approval.removeprefix("approval/")
+    what = wanted_of(question)
+    approval, digest = what["approval"].removeprefix("approval/"), what["digest"]
     asked = await _asked(api, approval)
-    wanted = await retrying(lambda: api.get(path("calls", call.removeprefix("call/"))), reached=True)
+    wanted = await retrying(lambda: api.get(path("calls", what["call"].removeprefix("call/"))), reached=True)
+    for line in TERMINAL.rendered(question):
+        screen.say(line, bold=True, fg="yellow")
     _show(screen, asked, wanted)
     while True:
         line = await reader.line(QUESTION)
@@ -71,11 +77,10 @@ async def _say(api: Api, approval: str, digest: str, yes: bool) -> bool:
 
 
 def _show(screen: Screen, asked: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    """The tool, its risk, its arguments, and what it would change."""
-    screen.say(f"{wanted['tool']} asks for agreement", bold=True, fg="yellow")
+    """The tool's risk, its arguments, and what it would change."""
     screen.say(f"  risk: {wanted['risk']}, {wanted['effect_class']}")
     if wanted["why"]:
-        screen.say(f"  because: {shown(wanted['why'])}")
+        screen.say(f"  because: {safe(wanted['why'])}")
     for name, value in _arguments(wanted).items():
         text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
         _block(screen, name, text)
@@ -92,11 +97,11 @@ def _members(value: Any) -> Mapping[str, Any]:
 
 
 def _block(screen: Screen, name: str, text: str) -> None:
-    lines = shown(text).split("\n")
+    lines = safe(text).split("\n")
     if len(lines) == 1:
-        screen.say(f"  {shown(name)}: {lines[0]}")
+        screen.say(f"  {safe(name)}: {lines[0]}")
         return
-    screen.say(f"  {shown(name)}:")
+    screen.say(f"  {safe(name)}:")
     for line in lines:
         screen.say(f"    {line}")
 
@@ -114,6 +119,6 @@ def _preview(screen: Screen, preview: Any) -> None:
 
 def _diff(screen: Screen, text: str) -> None:
     screen.say("  it would change:")
-    for line in shown(text).rstrip("\n").split("\n"):
+    for line in safe(text).rstrip("\n").split("\n"):
         color = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1])
         screen.say(f"    {line}", **({"fg": color} if color else {}))

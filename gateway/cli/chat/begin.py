@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import Any, Final
 
+from actors.channels.port import Deliver
 from events.errors import NotFound
 from events.ids import random_id
 from gateway.cli.chat.link import Link
@@ -94,11 +95,17 @@ def _before(screen: Screen, conversation: dict[str, Any]) -> list[str]:
     return said
 
 
-def _under_way(screen: Screen, conversation: dict[str, Any]) -> tuple[int, list[dict[str, Any]]]:
+def _under_way(screen: Screen, conversation: dict[str, Any]) -> tuple[int, list[Deliver]]:
     """The turn that goes on, and what it waits for people to agree to."""
     number = conversation["turn"]
     if not number:
         return 0, []
     screen.note("the answer is under way")
     turn = conversation["turns"][-1]
-    return number, [tool for tool in turn["tools"] if tool["status"] == "waiting"]
+    return number, [_asks(tool) for tool in turn["tools"] if tool["status"] == "waiting"]
+
+
+def _asks(tool: dict[str, Any]) -> Deliver:
+    """What went out when it began to wait."""
+    what = {name: tool[name] for name in ("approval", "digest", "tool", "call")}
+    return Deliver("terminal", "", 0, "approval", f"{tool['tool']} asks for agreement", what)

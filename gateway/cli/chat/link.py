@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from actors.channels.terminal import Terminal
+from actors.channels.terminal import incoming
 from events.errors import Unavailable
 from gateway.cli.http import Api, path, problem_error
 from gateway.cli.retrying import retrying
@@ -20,8 +20,6 @@ PATIENCE: Final = 120.0
 
 NOTICED: Final = 1.5
 """Seconds after which people are told that it is."""
-
-_TERMINAL: Final = Terminal()
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -67,7 +65,7 @@ class Link:
 
     async def say(self, text: str, key: str) -> dict[str, Any]:
         """Post a message, again under its key until the answer is there. Raises what the server reports."""
-        said = _TERMINAL.incoming((self.conversation, "", key, text))
+        said = incoming((self.conversation, "", key, text))
         return await self.post(("messages",), {"text": said.text, "id": said.id}, key)
 
     async def post(self, parts: tuple[str, ...], body: dict[str, Any], key: str) -> dict[str, Any]:

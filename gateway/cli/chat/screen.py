@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,20 +10,12 @@ from typing import Any, Final, TextIO
 
 import click
 
+from actors.channels.terminal import safe
 from gateway.cli.output import printable
 
 AGAIN: Final = "[the answer begins again]"
 MARK: Final = "↻ "
 HELP: Final = "/quit leaves, /help says this; Ctrl-C interrupts the answer, Ctrl-D leaves"
-
-_KEPT = re.compile(r"([\n\t])")
-_WIDE_TAB: Final = 4
-
-
-def shown(text: str) -> str:
-    """The text without anything a terminal would obey, but with its lines."""
-    return "".join(part if part == "\n" else " " * _WIDE_TAB if part == "\t" else printable(part)
-                   for part in _KEPT.split(text.replace("\r\n", "\n")))  # fmt: skip
 
 
 class Screen:
@@ -70,7 +61,7 @@ class Screen:
     def spoken(self, who: str, text: str) -> None:
         """What somebody said before."""
         self.settle()
-        self._write(f"{self._styled(f'{printable(who)}:', bold=True)} {shown(text)}\n")
+        self._write(f"{self._styled(f'{printable(who)}:', bold=True)} {safe(text)}\n")
 
     # -- the answer under way
 
@@ -80,16 +71,16 @@ class Screen:
             self.settle()
             self._mark = mark
         if (again or self._void) and self._text:
-            self._replace(("… " if gap else "") + shown(text))
+            self._replace(("… " if gap else "") + safe(text))
             return
-        self._append(("… " if gap else "") + shown(text))
+        self._append(("… " if gap else "") + safe(text))
 
     def whole(self, mark: tuple[int, int], text: str) -> None:
         """The text of a step is known."""
         if mark != self._mark:
             self.settle()
             self._mark = mark
-        text = shown(text)
+        text = safe(text)
         if text.startswith(self._text) and not (self._void and self._text):
             self._append(text[len(self._text) :])
         elif text:

@@ -8,6 +8,8 @@ import signal
 from collections.abc import Callable, Coroutine, Generator, Sequence
 from typing import Any, Final
 
+from actors.channels.port import Deliver
+from actors.channels.rendering import wanted
 from events.errors import ThespisError, Unavailable
 from events.ids import random_id
 from gateway.cli.chat.answering import Answering
@@ -44,7 +46,7 @@ class Talk:
         self.reply: dict[str, Any] = {}
         self.ended: dict[str, Any] = {}
 
-    async def run(self, turn: int = 0, asks: Sequence[dict[str, Any]] = ()) -> None:
+    async def run(self, turn: int = 0, asks: Sequence[Deliver] = ()) -> None:
         """Talk until there are no more lines. With `turn`, that turn's answer comes first; `asks` is what it waits for.
 
         Raises Unavailable when the host stays away.
@@ -101,16 +103,15 @@ class Talk:
             answering.show(await self._link.next())
             self.reply, self.ended = answering.reply, answering.ended
 
-    async def _agree(self, asks: dict[str, Any]) -> None:
+    async def _agree(self, asks: Deliver) -> None:
         self._screen.settle()
-        api, which = self._link.api, (asks["call"], asks["approval"], asks["digest"])
         try:
-            decided = await decide(api, self._screen, self._reader, *which)
+            decided = await decide(self._link.api, self._screen, self._reader, asks)
         except Interrupted:
             self._pressed()
             return
         if decided is None and not self._reader.interactive:
-            self.ended = {"status": "waiting", "approval": asks["approval"].removeprefix("approval/")}
+            self.ended = {"status": "waiting", "approval": wanted(asks)["approval"].removeprefix("approval/")}
             raise Left
 
     async def _line(self) -> str:
