@@ -24,6 +24,7 @@ from infra.models.providers import providers_from_environment
 from infra.models.showing import shown
 from infra.nats.client import Client
 from infra.nats.wire import Wire
+from infra.sandbox.sandbox import Sandbox
 from infra.tools.effects import seen, tool_effects
 from infra.tools.performing import Tools
 
@@ -65,14 +66,17 @@ class HostAgents:
             task.add_done_callback(self._tasks.discard)
 
     async def publish(self, tenant: str, client: Client, workflows: Sequence[str]) -> None:
-        """Tell of the tools here, those of workflows too, then publish the policies and agents of the workspaces."""
+        """Publish the policies of the workspaces, tell of the tools here, those of workflows too, then publish agents.
+
+        Policies come first: a tool that is known can be called, and without a policy is denied.
+        """
         ask = client.ask
+        await self.policies.publish(self._plugin.policies, tenant, ask)
         self._told = tenant, ask
         found = await workflow_tools(workflows, client.query, tenant)
         self.tools.learn(found)
         self.agents.learn(found)
         await self._tell(self.tools.by_name.values(), tenant, ask)
-        await self.policies.publish(self._plugin.policies, tenant, ask)
         await self.agents.publish(self._plugin.agents, tenant, ask)
 
     async def _tell(self, tools: Iterable[Tool], tenant: str, ask: Ask) -> None:
@@ -97,10 +101,12 @@ async def host_agents(
 ) -> AsyncGenerator[HostAgents]:
     """What a host needs, until the block is left. Raises BadDefinition."""
     async with AsyncExitStack() as stack:
-        tools = await host_tools(plugin.tools, plugin.agents, environment, data)
+        sandbox = Sandbox()
+        tools = await host_tools(plugin.tools, plugin.agents, environment, data, sandbox)
         host = HostAgents(plugin, tools, bus, environment)
         stack.push_async_callback(host.close)
-        servers = await stack.enter_async_context(McpServers(plugin.mcp, host.changed, environment=environment))
+        connecting = McpServers(plugin.mcp, host.changed, environment=environment, sandbox=sandbox)
+        servers = await stack.enter_async_context(connecting)
         found = servers.tools()
         host.tools.learn(found)
         host.agents.learn(found)

@@ -43,9 +43,10 @@ _QUESTION: Final = {
 
 
 async def host_tools(
-    own: Sequence[Tool], agents: Sequence[Path], environment: Mapping[str, str], data: Path | None
+    own: Sequence[Tool], agents: Sequence[Path], environment: Mapping[str, str], data: Path | None, sandbox: Sandbox
 ) -> list[Tool]:
-    """All tools of a host. Copies of what was before a change of a file are kept in `data`, if given."""
+    """All tools of a host. Copies of what was before a change of a file are kept in `data`, if given; what runs programs
+    runs them in `sandbox`."""
     definitions: dict[str, tuple[AgentDefinition, Path | None]] = {}
     for file in agents:
         try:
@@ -57,10 +58,10 @@ async def host_tools(
     asked = [d for d, root in definitions.values() if root is not None and _names(d, SHELL)]
     found = [*own, *_each(roots, lambda root: files_tools(root, private=_private(root, data)))]
     if asked:
-        found += await _shell({d.name: roots[d.name] for d in asked})
+        found += await _shell({d.name: roots[d.name] for d in asked}, sandbox)
     allow = [place.strip() for place in environment.get(WEB_ALLOW, "").split(",") if place.strip()]
     try:
-        found += [*web_tools(allow), *browser_tools(allow).tools]
+        found += [*web_tools(allow), *browser_tools(allow, sandbox=sandbox).tools]
     except ToolError as error:
         raise InvalidSetting(f"{WEB_ALLOW}: {error}", hint="as in intranet.example:8080,10.0.0.7:80") from None
     return [*found, *(agent_tool(definition.name, definition.description) for definition, _ in definitions.values())]
@@ -116,10 +117,9 @@ def _private(root: Path, data: Path | None) -> Path | None:
     return None if data is None else data / "files" / sha256(str(root).encode()).hexdigest()[:16]
 
 
-async def _shell(roots: Mapping[str, Path]) -> list[Tool]:
+async def _shell(roots: Mapping[str, Path], sandbox: Sandbox) -> list[Tool]:
     """`shell.run`, if this machine can confine what it runs."""
-    sandbox = Sandbox()
-    report = await sandbox.prepare()
+    report = await sandbox.ready()
     if not sandbox.level:
         log.error("there is no %s: no sandbox on this machine stops what it must (%s)", SHELL, report)
         return []

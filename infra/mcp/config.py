@@ -12,10 +12,15 @@ from urllib.parse import urlsplit
 import msgspec
 
 from actors.core.kind import EFFECT_CLASSES
-from actors.tools.tool import RISKS, ROLES
+from actors.tools.tool import RISKS, ROLES, ToolError
 from events.errors import BadDefinition, NotFound
+from infra.sandbox.levels import LEVELS
+from infra.tools.web.guard import Guard
 
 NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+UNCONFINED: Final = "unconfined"
+PUBLIC: Final = "public"
+MACHINE: Final = "machine"
 _LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -56,6 +61,21 @@ class McpServer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     max_message: int = 4 * 1024 * 1024
     max_result: int = 256 * 1024
     max_tools: int = 256
+    sandbox: str = "landlock"
+    """The level of the sandbox (`infra/sandbox`) that a `command` needs: it is started in the strongest one there is,
+    and not at all where that is weaker. `unconfined`: started as it is, able to do what the host may."""
+    reads: list[str] = []
+    """Files and folders that it may read, besides the system's programs, its own and `cwd`. Relative to `cwd`."""
+    writes: list[str] = []
+    """Those it may read and write, besides a HOME of its own, which is gone when it ends."""
+    network: list[str] = []
+    """Where it may connect to, by a proxy that it is told of (HTTPS_PROXY and its like): `host:port`, which may be
+    private, and `public` for every public address, ports 80 and 443. Or `machine` alone: all this machine reaches,
+    loopback included; no level counts as reached then."""
+    memory: int = 1 << 30
+    """Bytes, of all its processes together."""
+    processes: int = 256
+    """Processes and threads together."""
     fresh: float = 60.0
     """Definitions are asked for again before a call when they are older, notice of a change or not."""
     legacy: bool = False
@@ -76,6 +96,7 @@ def checked(server: McpServer) -> McpServer:
         secret = any(not value.startswith("text:") for value in server.headers.values())
         if secret and parts.scheme == "http" and parts.hostname not in _LOCAL:
             raise BadDefinition(f"{where}: its headers hold secrets, which are not sent unencrypted", hint="use https")
+    _confines(server, where)
     for name, value in {**server.env, **server.headers}.items():
         if not value.startswith(("env:", "file:", "text:")):
             raise BadDefinition(f"{where}: {name} is given by value", hint="write env:NAME, file:PATH or text:…")
@@ -88,6 +109,26 @@ def checked(server: McpServer) -> McpServer:
             if role not in ROLES:
                 raise BadDefinition(f"{where}: {role!r} is not a role", hint=", ".join(ROLES))
     return server
+
+
+def _confines(server: McpServer, where: str) -> None:
+    """Whether what it may do makes sense. Raises BadDefinition."""
+    if server.sandbox not in (UNCONFINED, *LEVELS):
+        raise BadDefinition(f"{where}: {server.sandbox!r} is no level", hint=", ".join((*LEVELS, UNCONFINED)))
+    named = [name for name in ("reads", "writes", "network") if getattr(server, name)]
+    if named and (server.url or server.sandbox == UNCONFINED):
+        why = "a server elsewhere" if server.url else "one that is unconfined"
+        raise BadDefinition(f"{where}: {', '.join(named)} mean nothing for {why}", hint="leave them out")
+    if "" in (*server.reads, *server.writes):
+        raise BadDefinition(f"{where}: an empty path", hint="name a file or a folder")
+    if MACHINE in server.network and len(server.network) > 1:
+        raise BadDefinition(f"{where}: `{MACHINE}` is all of the network", hint="leave out the rest of `network`")
+    try:
+        Guard(each for each in server.network if each not in (PUBLIC, MACHINE))
+    except ToolError as error:
+        raise BadDefinition(f"{where}: network: {error}", hint=f"host:port, {PUBLIC} or {MACHINE}") from None
+    if server.memory <= 0 or server.processes <= 0:
+        raise BadDefinition(f"{where}: memory and processes are more than 0")
 
 
 def looked_up(values: Mapping[str, str], environment: Mapping[str, str] | None = None) -> dict[str, str]:

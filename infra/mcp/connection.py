@@ -7,6 +7,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final, cast
 
 import anyio
@@ -20,7 +21,8 @@ from events.errors import BadDefinition, ThespisError
 from infra.mcp.config import McpServer, Redaction, looked_up
 from infra.mcp.definitions import Foreign, foreign
 from infra.mcp.http import BROKEN, NOT_SENT, REFUSED, http
-from infra.mcp.stdio import Ended, Start, start, stdio
+from infra.mcp.starting import Child, Start
+from infra.mcp.stdio import Ended, stdio
 
 log = logging.getLogger("thespis.mcp")
 
@@ -46,7 +48,8 @@ class Pace(msgspec.Struct, frozen=True):
 
 
 class Connection:
-    """One server. `begin` it and `end` it; `listing` are its tools by name, `left_out` those not taken and why.
+    """One server. `begin` it and `end` it; `listing` are its tools by name, `left_out` those not taken and why, `level`
+    that of the sandbox it is in.
 
     `changed` is called when the listing has become another.
     """
@@ -56,8 +59,8 @@ class Connection:
         server: McpServer,
         changed: Callable[[], None],
         *,
+        launch: Start,
         environment: Mapping[str, str] | None = None,
-        launch: Start = start,
         pace: Pace | None = None,
     ) -> None:
         self.server = server
@@ -65,6 +68,7 @@ class Connection:
         self.left_out: dict[str, str] = {}
         self.why = "it has not been started"
         self.starts = 0
+        self.level = ""
         self.redact = Redaction({}, {})
         self._changed = changed
         self._environment = environment
@@ -193,10 +197,8 @@ class Connection:
         self.redact = Redaction(references, values)
         self.starts += 1
         if server.command:
-            transport: Any = stdio(
-                [server.command, *server.args], {name: values[name] for name in server.env}, ended=ended,
-                directory=server.cwd, most=server.max_message, launch=self._launch,
-            )  # fmt: skip
+            start = partial(self._start, {name: values[name] for name in server.env})
+            transport: Any = stdio(start, ended=ended, most=server.max_message)
         else:
             headers = {name: values[name] for name in server.headers}
             transport = http(server.url, headers, most=server.max_message, timeout=server.call_timeout + 5.0)
@@ -215,6 +217,12 @@ class Connection:
             self._ready.set()
             self._tried.set()
             await self._attend(client, ended)
+
+    async def _start(self, environment: Mapping[str, str]) -> Child:
+        child = await self._launch(self.server, environment)
+        self.level = child.level
+        log.info("MCP server %s runs in the sandbox %s", self.server.name, child.level or "none")
+        return child
 
     async def _attend(self, client: Client, ended: Ended) -> None:
         """While it lives: ask for the definitions again when something hints that they are others."""

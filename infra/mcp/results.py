@@ -14,8 +14,8 @@ from infra.tools.web.visible import shortened, visible
 LABEL = "untrusted/private"
 
 
-def result_of(answer: types.CallToolResult, *, most: int, redact: Redaction) -> ToolResult:
-    """The result of a call. Raises ToolError when the server says that it failed."""
+def result_of(answer: types.CallToolResult, *, most: int, redact: Redaction, sandbox: str = "") -> ToolResult:
+    """The result of a call of a server in this sandbox. Raises ToolError when the server says that it failed."""
     text = redact(visible("\n\n".join(filter(None, (_shown(block) for block in answer.content)))))
     if answer.is_error:
         raise ToolError(shortened(text, 4000)[0] or "the tool failed and does not say why", code="tool")
@@ -30,7 +30,7 @@ def result_of(answer: types.CallToolResult, *, most: int, redact: Redaction) -> 
     shown, cut = shortened(text, most)
     if cut:
         shown += f"\n\n[cut off: more than {most} bytes]"
-    return ToolResult(value=shown if value is None else value, text=shown, label=LABEL)
+    return ToolResult(value=shown if value is None else value, text=shown, label=LABEL, sandbox=sandbox)
 
 
 def _shown(block: types.ContentBlock) -> str:

@@ -1,13 +1,11 @@
-"""A server as a child process: lines of bounded length, its complaints kept, its whole process group ended."""
+"""A server as a child process: lines of bounded length, its complaints kept, everything of it ended."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import signal
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -16,11 +14,9 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from mcp.shared.message import SessionMessage
 from mcp.types.jsonrpc import jsonrpc_message_adapter
 
-Streams = tuple[MemoryObjectReceiveStream[SessionMessage | Exception], MemoryObjectSendStream[SessionMessage]]
-Start = Callable[[Sequence[str], Mapping[str, str], str], Awaitable[asyncio.subprocess.Process]]
-"""Starts a command with an environment in a directory, leading a session of its own: the place for a sandbox."""
+from infra.mcp.starting import Child
 
-INHERITED: Final = ("HOME", "PATH", "LANG", "LC_ALL", "TMPDIR", "TZ", "USER")
+Streams = tuple[MemoryObjectReceiveStream[SessionMessage | Exception], MemoryObjectSendStream[SessionMessage]]
 _GRACE: Final = 2.0
 _PIECE: Final = 64 * 1024
 
@@ -39,31 +35,12 @@ class Ended:
         self.event.set()
 
 
-async def start(command: Sequence[str], environment: Mapping[str, str], directory: str) -> asyncio.subprocess.Process:
-    """Start it as it is."""
-    pipe = asyncio.subprocess.PIPE
-    return await asyncio.create_subprocess_exec(
-        *command, env=dict(environment), cwd=directory or None, start_new_session=True,
-        stdin=pipe, stdout=pipe, stderr=pipe, limit=_PIECE,
-    )  # fmt: skip
-
-
 @asynccontextmanager
-async def stdio(
-    command: Sequence[str],
-    environment: Mapping[str, str],
-    *,
-    ended: Ended,
-    directory: str = "",
-    most: int,
-    launch: Start = start,
-) -> AsyncGenerator[Streams]:
-    """The streams of a server that is started now. It sees a few harmless variables and `environment`.
-
-    A line longer than `most` bytes ends it. Raises OSError when it cannot be started.
-    """
-    inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
-    process = await launch(command, {**inherited, **environment}, directory)
+async def stdio(start: Callable[[], Awaitable[Child]], *, ended: Ended, most: int) -> AsyncGenerator[Streams]:
+    """The streams of a server that is started now. A line longer than `most` bytes ends it. Raises what starting it
+    does."""
+    child = await start()
+    process = child.process
     into, read = anyio.create_memory_object_stream[SessionMessage | Exception](16)
     write, out = anyio.create_memory_object_stream[SessionMessage](16)
     tasks = [
@@ -75,7 +52,7 @@ async def stdio(
         yield read, write
     finally:
         write.close()
-        await _settled(_stop(process, tasks[1]))
+        await _settled(_stop(child, tasks[1]))
         for task in tasks:
             task.cancel()
         await _settled(asyncio.wait(tasks))
@@ -152,23 +129,15 @@ async def _complaints(process: asyncio.subprocess.Process, ended: Ended) -> None
         ended.lines.extend(line[:300].decode("utf-8", "replace") for line in lines if line.strip())
 
 
-async def _stop(process: asyncio.subprocess.Process, writer: asyncio.Task[None]) -> None:
+async def _stop(child: Child, writer: asyncio.Task[None]) -> None:
     """As the protocol says: close its input, wait, then end it and whatever it started."""
+    process = child.process
     await asyncio.wait([writer], timeout=0.5)
     assert process.stdin is not None
     process.stdin.close()
-    for signalled in (None, signal.SIGTERM, signal.SIGKILL):
-        if signalled is not None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signalled)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_GRACE):
-                # wait() would also wait for whoever inherited the pipes
-                while process.returncode is None:  # noqa: ASYNC110
-                    await asyncio.sleep(0.01)
-                break
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    transport = getattr(process, "_transport", None)
-    if transport is not None:
-        transport.close()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_GRACE):
+            # wait() would also wait for whoever inherited the pipes
+            while process.returncode is None:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+    await child.end()

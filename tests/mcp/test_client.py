@@ -6,11 +6,12 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from actors.tools.tool import Tool, ToolCallInfo, ToolError
@@ -19,15 +20,19 @@ from infra.embedded import ports
 from infra.mcp.client import McpServers
 from infra.mcp.config import McpServer, ToolRule, checked
 from infra.mcp.connection import Pace, Unsure
+from infra.mcp.starting import Child, starting
+from infra.sandbox.sandbox import Sandbox
 
 ROOT = Path(__file__).parents[2]
 CALL = ToolCallInfo("call/1", "key-1", "default", ["user:ada"])
 SECRET = "s3cret-value"
+SANDBOX = Sandbox()
+"""Found out once for all of these tests."""
 
 
 def over_stdio(place: Path, **more: Any) -> McpServer:
     environment = {"STRANGE_STATE": f"text:{place}/state", "STRANGE_KEY": "env:KEY", "PYTHONPATH": f"text:{ROOT}"}
-    given = {"cwd": str(ROOT), **more}
+    given = {"cwd": str(ROOT), "writes": [str(place)], **more}
     return McpServer("odd", command=sys.executable, args=["-m", "tests.mcp.strange"], env=environment, **given)
 
 
@@ -35,7 +40,8 @@ def over_stdio(place: Path, **more: Any) -> McpServer:
 async def connected(
     server: McpServer, changed: Callable[[str, list[Tool]], None] | None = None
 ) -> AsyncIterator[McpServers]:
-    async with McpServers([server], changed, environment={"KEY": SECRET}, pace=Pace(first=0.02)) as servers:
+    given = {"environment": {"KEY": SECRET}, "sandbox": SANDBOX}
+    async with McpServers([server], changed, pace=Pace(first=0.02), **given) as servers:  # type: ignore[arg-type]
         yield servers
 
 
@@ -44,7 +50,7 @@ def named(servers: McpServers) -> dict[str, Tool]:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.01)
 
@@ -129,6 +135,7 @@ async def test_a_server_killed_in_the_middle_leaves_an_irreversible_call_unknown
         with pytest.raises(Unsure, match="under way"):
             await tools["pay"].run({"to": "eve", "message": "then die"}, CALL)
         assert paid(place) == ["eve"]
+        await until(lambda: servers.standing()[0].starts == 2 and servers.standing()[0].ready)
         assert (await tools["echo"].run({"said": "back"}, CALL)).text == "back"
         assert servers.standing()[0].starts == 2
     assert paid(place) == ["eve"], "nothing was repeated"
@@ -188,18 +195,15 @@ async def test_a_server_that_cannot_be_started_holds_nobody_up_and_says_why(plac
 async def test_nothing_of_a_server_is_left_when_it_is_ended(place: Path) -> None:
     pids: list[int] = []
 
-    async def launch(command: Any, environment: Any, directory: str) -> asyncio.subprocess.Process:
-        from infra.mcp.stdio import start
-
-        made = await start(command, environment, directory)
-        pids.append(made.pid)
+    async def launch(server: McpServer, environment: Mapping[str, str]) -> Child:
+        made = await starting(Sandbox())(server, environment)
+        pids.extend([made.process.pid, *(each.pid for each in psutil.Process(made.process.pid).children(True))])
         return made
 
     async with McpServers([over_stdio(place)], environment={"KEY": SECRET}, launch=launch):
-        [pid] = pids
-        os.kill(pid, 0)
-    with pytest.raises(ProcessLookupError):
-        os.kill(pid, 0)
+        assert len(pids) > 1
+        assert all(psutil.pid_exists(pid) for pid in pids)
+    assert not any(psutil.pid_exists(pid) for pid in pids)
 
 
 @pytest.mark.parametrize(

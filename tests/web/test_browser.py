@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import aiohttp
+import msgspec
 import pytest
 
 from actors.tools.tool import Tool, ToolCallInfo, ToolError, ToolResult
 from infra.tools.browser import browser_tools, chromium
-from infra.tools.browser.chromium import launch
+from infra.tools.browser.chromium import LIMITS
 from infra.tools.browser.proxy import GuardedProxy
 from infra.tools.browser.tool import ReadPage
 from infra.tools.web.guard import Guard
+from tests.sandbox.victims import family
 from tests.web.pages import Says, Site, site
 
 CALL = ToolCallInfo("call/1", "key", "default", ["user:ada"])
@@ -51,6 +51,14 @@ async def test_it_shows_what_scripts_made_and_not_what_styles_hide() -> None:
     assert "# Made by a script" in result.value["text"]
     assert "planted" not in result.text
     assert (result.value["status"], result.value["title"], result.label) == (200, "App", "untrusted/public")
+
+
+@with_browser
+async def test_a_page_that_asks_somebody_is_answered_and_read() -> None:
+    async with site() as made:
+        made.pages["/asks"] = "<p id=a>waits</p><script>a.textContent = 'it was told ' + confirm('really?')</script>"
+        result = await read(tool(made), made.url + "/asks")
+    assert "it was told false" in result.text
 
 
 @with_browser
@@ -91,33 +99,18 @@ async def test_a_page_that_leads_inside_is_blocked() -> None:
 
 @with_browser
 async def test_a_page_that_never_ends_or_fills_the_memory_is_given_up_and_nothing_is_left() -> None:
-    started: list[int] = []
-    places: list[Path] = []
-
-    async def start(
-        command: Sequence[str], environment: Mapping[str, str], ends: Sequence[int], place: Path
-    ) -> asyncio.subprocess.Process:
-        process = await launch(command, environment, ends, place)
-        started.append(process.pid)
-        places.append(place)
-        return process
-
     async with site() as made:
         made.pages["/loop"] = "<script>for (;;) {}</script>"
         made.pages["/fill"] = (
             "<script>const all = []; setInterval(() => all.push(new Uint8Array(1 << 26).fill(1)), 5)</script>"
         )
         with pytest.raises(ToolError) as slow:
-            await read(tool(made, start=start, seconds=4.0), made.url + "/loop")
+            await read(tool(made, seconds=4.0), made.url + "/loop")
         with pytest.raises(ToolError) as large:
-            await read(tool(made, start=start, memory=300 * 1024 * 1024), made.url + "/fill")
+            await read(tool(made, limits=msgspec.structs.replace(LIMITS, memory=400 << 20)), made.url + "/fill")
     assert slow.value.code == "timeout"
     assert "memory" in str(large.value)
-    assert len(started) == 2
-    for pid, place in zip(started, places, strict=True):
-        assert not place.exists()
-        with pytest.raises(ProcessLookupError):
-            os.kill(pid, 0)
+    assert not [each for each in family(os.getpid()) if "launcher.py" in " ".join(each.cmdline())]
 
 
 # -- the proxy by itself

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from infra.tools.browser.chromium import Launch, chromium
+from infra.tools.browser.chromium import chromium
 from infra.tools.browser.tool import Browsers, browser_tools
 
-__all__ = ["Browsers", "Launch", "browser_tools", "chromium"]
+__all__ = ["Browsers", "browser_tools", "chromium"]

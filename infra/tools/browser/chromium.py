@@ -1,22 +1,19 @@
-"""A Chromium of its own for one page: an empty profile, a pipe to steer it by, and an end to it whatever happens."""
+"""A Chromium of its own for one page, in the sandbox: an empty profile, a pipe to steer it by, one way out."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import shutil
-import signal
-import tempfile
-import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Final
 
-import psutil
+import msgspec
 
-from infra.tools.browser.devtools import DevTools
+from infra.sandbox.sandbox import Sandbox, start
+from infra.sandbox.starting import Limits, Started
+from infra.tools.browser.devtools import DevTools, Gone
+from infra.tools.browser.proxy import GuardedProxy
 
 PLACES: Final = (
     "/usr/bin/chromium",
@@ -24,10 +21,23 @@ PLACES: Final = (
     "/usr/bin/google-chrome",
     "/usr/bin/google-chrome-stable",
 )
+LEAST: Final = "mounts"
+"""The weakest level of the sandbox with a network of its own, and so the weakest that a browser starts at."""
+DOOR: Final = 3128
+"""The port of the proxy, on the loopback of the sandbox."""
+LIMITS: Final = Limits(
+    cpu=120.0, wall=120.0, memory=1536 << 20, each=8 << 30, processes=500, files=4096, file_size=1 << 30,
+    scratch=256 << 20, interval=0.1,
+)  # fmt: skip
+"""What a browser with one page gets. Each of its processes asks for much address space and uses little of it."""
 
-Launch = Callable[[Sequence[str], Mapping[str, str], Sequence[int], Path], Awaitable[asyncio.subprocess.Process]]
-"""Starts a command with an environment, inheriting file descriptors, able to write to one directory: the place for a
-sandbox. The process must lead a session of its own."""
+_READS: Final = ("/etc/chromium", "/etc/chromium.d", "/etc/opt/chrome", "/opt/google", "/var/cache/fontconfig")
+_SYSTEM: Final = ("/usr/", "/opt/google/")
+_PROFILE: Final = "profile"
+"""Below where it works, which is private and gone with it."""
+_COMMANDS, _ANSWERS = 3, 4
+"""The descriptors of --remote-debugging-pipe."""
+_SILENT: Final = (asyncio.subprocess.DEVNULL, asyncio.subprocess.DEVNULL, asyncio.subprocess.DEVNULL)
 
 FLAGS: Final = (
     "--headless", "--disable-gpu", "--disable-quic", "--no-first-run", "--no-default-browser-check",
@@ -40,6 +50,7 @@ FLAGS: Final = (
     "--disable-features=Translate,OptimizationHints,MediaRouter,DialMediaRouteProvider,AutofillServerCommunication,"
     "InterestFeedContentSuggestions,CertificateTransparencyComponentUpdater,NetworkPrediction,PreconnectToSearch,"
     "AsyncDns,DnsOverHttps,WebTransport,Prerender2",
+    "--no-sandbox",  # its own: ours refuses the new namespaces that it is made of
 )  # fmt: skip
 
 
@@ -48,120 +59,74 @@ def chromium() -> str:
     return next((place for place in PLACES if os.access(place, os.X_OK)), "")
 
 
-async def launch(
-    command: Sequence[str], environment: Mapping[str, str], pass_fds: Sequence[int], directory: Path
-) -> asyncio.subprocess.Process:
-    """Start it as it is."""
-    return await asyncio.create_subprocess_exec(
-        *command, env=dict(environment), pass_fds=tuple(pass_fds), cwd=directory, start_new_session=True,
-        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
+class Browser(msgspec.Struct, frozen=True):
+    """A browser that runs: `tools` to steer it, and the `level` of the sandbox it is in."""
 
-
-def command(program: str, proxy: str, profile: Path, ends: tuple[int, int]) -> list[str]:
-    """What is started: everything goes through the proxy, loopback too, and no name is looked up but by it."""
-    flags = [
-        *FLAGS, f"--proxy-server={proxy}", "--proxy-bypass-list=<-loopback>",
-        "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
-        f"--user-data-dir={profile}", f"--crash-dumps-dir={profile}", "--remote-debugging-pipe",
-    ]  # fmt: skip
-    if os.geteuid() == 0:
-        flags.append("--no-sandbox")
-    # The browser reads from descriptor 3 and writes to 4.
-    return ["/bin/sh", "-c", f'exec "$@" 3</dev/fd/{ends[0]} 4>/dev/fd/{ends[1]}', "sh", program, *flags, "about:blank"]
+    tools: DevTools
+    level: str
 
 
 @asynccontextmanager
 async def browser(
     program: str,
-    proxy: str,
+    proxy: GuardedProxy,
+    sandbox: Sandbox,
     *,
-    start: Launch = launch,
-    memory: int = 1536 * 1024 * 1024,
+    needed: str = LEAST,
+    door: int = DOOR,
+    limits: Limits = LIMITS,
     largest: int = 16 * 1024 * 1024,
-) -> AsyncGenerator[DevTools]:
-    """A browser with an empty profile, ended with all its processes on the way out, or as soon as these together hold
-    more than `memory` bytes. Raises OSError when it does not start."""
-    directory = Path(tempfile.mkdtemp(prefix="thespis-browser-"))
+) -> AsyncGenerator[Browser]:
+    """A browser in the sandbox, ended with everything of it on the way out, or at one of its `limits`.
+
+    It reads the system and its own program, writes a place in memory that is gone with it, and reaches `proxy`, which
+    is served here, and nothing else. Raises Unavailable where the sandbox is not at the level `needed`, OSError when
+    the browser does not start, and Gone when it ended.
+    """
     read_theirs, write_ours = os.pipe()
     read_ours, write_theirs = os.pipe()
-    process: asyncio.subprocess.Process | None = None
-    watch: asyncio.Task[None] | None = None
+    started: Started | None = None
     tools: DevTools | None = None
     try:
-        environment = {"PATH": "/usr/bin:/bin", "HOME": str(directory), "TMPDIR": str(directory), "LANG": "C.UTF-8"}
-        ends = (read_theirs, write_theirs)
-        started = command(program, proxy, directory / "profile", ends)
-        process = await start(started, environment, ends, directory)
-        os.close(read_theirs)
-        os.close(write_theirs)
-        read_theirs = write_theirs = -1
-        tools = await DevTools.over(read_ours, write_ours, largest=largest)
-        read_ours = write_ours = -1
-        watch = asyncio.create_task(_watch(process, memory, tools))
-        yield tools
+        try:
+            started = await start(
+                command(program, door), sandbox=sandbox, readable=_readable(program), limits=limits, door=door,
+                needed=needed, descriptors={_COMMANDS: read_theirs, _ANSWERS: write_theirs}, streams=_SILENT,
+            )  # fmt: skip
+        finally:
+            os.close(read_theirs)
+            os.close(write_theirs)
+        assert started.door is not None
+        async with proxy.on(started.door):
+            tools = await DevTools.over(read_ours, write_ours, largest=largest)
+            read_ours = write_ours = -1
+            yield Browser(tools, started.level)
+    except Gone as error:
+        ended = await started.end() if started is not None else None
+        if ended is not None and ended.stopped not in ("", "cancelled"):
+            raise Gone(f"the page was stopped at the limit of {ended.stopped}") from error
+        raise
     finally:
-        if watch is not None:
-            watch.cancel()
-            await asyncio.gather(watch, return_exceptions=True)
         if tools is not None:
             await tools.close()
-        for end in (read_theirs, write_ours, read_ours, write_theirs):
+        for end in (write_ours, read_ours):
             if end >= 0:
                 os.close(end)
-        if process is not None:
-            await _end(process)
-        await asyncio.to_thread(_remove, directory)
+        if started is not None:
+            await started.end()
 
 
-async def _watch(process: asyncio.subprocess.Process, memory: int, tools: DevTools) -> None:
-    while process.returncode is None:
-        used = await asyncio.to_thread(_used, process.pid)
-        if used > memory:
-            tools.give_up(f"the page needs more than {memory} bytes of memory")
-            _kill(process.pid)
-            return
-        await asyncio.sleep(0.25)
+def command(program: str, door: int) -> list[str]:
+    """What is started: everything goes through the proxy, loopback too, and no name is looked up but by it."""
+    return [
+        program, *FLAGS, f"--proxy-server=http://127.0.0.1:{door}", "--proxy-bypass-list=<-loopback>",
+        "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1", f"--user-data-dir={_PROFILE}",
+        f"--crash-dumps-dir={_PROFILE}", "--remote-debugging-pipe", "about:blank",
+    ]  # fmt: skip
 
 
-def _family(pid: int) -> list[psutil.Process]:
-    try:
-        first = psutil.Process(pid)
-        return [first, *first.children(recursive=True)]
-    except psutil.Error:
-        return []
-
-
-def _used(pid: int) -> int:
-    used = 0
-    for each in _family(pid):
-        with contextlib.suppress(psutil.Error):
-            found = each.memory_info()
-            used += found.rss - getattr(found, "shared", 0)
-    return used
-
-
-def _kill(pid: int) -> list[psutil.Process]:
-    """End the whole family: a process that left the group is found by its parent."""
-    family = _family(pid)
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, signal.SIGKILL)
-    for each in family:
-        with contextlib.suppress(psutil.Error):
-            each.kill()
-    return family
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    family = _kill(process.pid) if process.returncode is None else []
-    await process.wait()
-    await asyncio.to_thread(psutil.wait_procs, family, 2.0)
-
-
-def _remove(directory: Path) -> None:
-    """What is killed may still write for a moment."""
-    for _ in range(20):
-        shutil.rmtree(directory, ignore_errors=True)
-        if not directory.exists():
-            return
-        time.sleep(0.05)
+def _readable(program: str) -> list[str]:
+    """Its settings, and where it is if that is not among the system's programs."""
+    real = os.path.realpath(program)
+    own = [] if real.startswith(_SYSTEM) else [os.path.dirname(real)]
+    return [*filter(os.path.exists, _READS), *own]

@@ -64,7 +64,7 @@ async def look(
     if gone.get("errorText"):
         raise ToolError(f"{url}: {gone['errorText']}", code="unreachable")
     frame = str(gone["frameId"])
-    response = await _wait(tools, frame, load, settle)
+    response = await _wait(tools, session, frame, load, settle)
     tree = await tools.call("Page.getFrameTree", None, session)
     here = str(tree["frameTree"]["frame"]["url"])
     world = await tools.call("Page.createIsolatedWorld", {"frameId": frame, "worldName": "reader"}, session)
@@ -82,7 +82,7 @@ async def look(
     )
 
 
-async def _wait(tools: DevTools, frame: str, load: float, settle: float) -> dict[str, Any]:
+async def _wait(tools: DevTools, session: str, frame: str, load: float, settle: float) -> dict[str, Any]:
     """Until the page has loaded and is quiet, or its time is over; what the server answered for the document."""
     end = time.monotonic() + load
     response: dict[str, Any] = {}
@@ -95,7 +95,9 @@ async def _wait(tools: DevTools, frame: str, load: float, settle: float) -> dict
             break
         if method == "gone":
             raise Gone(tools.why)
-        if method == "Network.responseReceived" and params["type"] == "Document" and params.get("frameId") == frame:
+        if method == "Page.javascriptDialogOpening":  # nobody is there to answer it, and the page waits until then
+            await tools.call("Page.handleJavaScriptDialog", {"accept": False}, session)
+        elif method == "Network.responseReceived" and params["type"] == "Document" and params.get("frameId") == frame:
             response = params["response"]
         elif method == "Page.loadEventFired" and not loaded:
             loaded = True

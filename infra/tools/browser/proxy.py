@@ -1,10 +1,11 @@
-"""The only way out for a browser: a proxy on loopback that connects where the guard lets it, and counts what passes."""
+"""The only way out of a sandbox: a proxy on loopback that connects where the guard lets it, and counts what passes."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+import socket
+from collections.abc import Collection, Sequence
 from types import TracebackType
 from typing import Final
 
@@ -15,7 +16,7 @@ from infra.tools.web.urls import Target, host_of, target
 _HEAD: Final = 32 * 1024
 _PIECE: Final = 64 * 1024
 _METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-_ERRANDS: Final = frozenset(
+ERRANDS: Final = frozenset(
     {"update.googleapis.com", "clients2.google.com", "clients1.google.com", "clientservices.googleapis.com",
      "accounts.google.com", "optimizationguide-pa.googleapis.com", "content-autofill.googleapis.com",
      "safebrowsing.googleapis.com", "edgedl.me.gvt1.com", "redirector.gvt1.com", "android.clients.google.com"}
@@ -30,21 +31,42 @@ _HOPS: Final = frozenset(
 class GuardedProxy:
     """A forward proxy for CONNECT and for plain HTTP that only reads. An async context manager; `url` is where it is.
 
-    `most` bytes may pass in all, `at_once` connections be open. What was refused is in `blocked`, a line each.
+    It listens on a port of this machine's loopback, or `on` the door of a sandbox. `most` bytes may pass in all (0: any
+    number), `at_once` connections be open, each for `idle` seconds without a byte; hosts of `errands` get no answer.
+    What was refused is in `blocked`, a line each.
     """
 
-    def __init__(self, guard: Guard, *, most: int = 64 * 1024 * 1024, at_once: int = 64, idle: float = 30.0) -> None:
+    def __init__(
+        self,
+        guard: Guard,
+        *,
+        most: int = 64 * 1024 * 1024,
+        at_once: int = 64,
+        idle: float = 30.0,
+        errands: Collection[str] = ERRANDS,
+    ) -> None:
         self._guard = guard
-        self._left = most
+        self._most = most
+        self._passed = 0
         self._at_once = at_once
         self._idle = idle
+        self._errands = errands
+        self._door: socket.socket | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
         self.blocked: list[str] = []
         self.url = ""
 
+    def on(self, door: socket.socket) -> GuardedProxy:
+        """The same, on a socket that listens already, which is closed in the end."""
+        self._door = door
+        return self
+
     async def __aenter__(self) -> GuardedProxy:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, limit=_HEAD)
+        if self._door is None:
+            self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, limit=_HEAD)
+        else:
+            self._server = await asyncio.start_server(self._accept, sock=self._door, limit=_HEAD)
         self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
         return self
 
@@ -93,14 +115,14 @@ class GuardedProxy:
             raise ValueError(version)
         if method == "CONNECT":
             host, literal = host_of(where)
-            if host in _ERRANDS:
+            if host in self._errands:
                 raise _Errand
             there, out = await self._guard.open(host, int(where.rpartition(":")[2]), literal, limit=_PIECE)
             first = b""
             writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
         else:
             place = target(where)
-            if place.host in _ERRANDS:
+            if place.host in self._errands:
                 raise _Errand
             if method not in _METHODS:
                 raise Blocked(f"{method} {where[:200]}: the browser only reads")
@@ -133,8 +155,8 @@ class GuardedProxy:
         while True:
             async with asyncio.timeout(self._idle):
                 piece = await source.read(_PIECE)
-            self._left -= len(piece)
-            if not piece or self._left < 0:
+            self._passed += len(piece)
+            if not piece or 0 < self._most < self._passed:
                 return
             sink.write(piece)
             async with asyncio.timeout(self._idle):

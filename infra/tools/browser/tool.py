@@ -10,7 +10,11 @@ from typing import Final
 import msgspec
 
 from actors.tools.tool import Tool, ToolCallInfo, ToolError, ToolResult
-from infra.tools.browser.chromium import Launch, browser, chromium, launch
+from events.errors import Unavailable
+from infra.sandbox.levels import satisfies
+from infra.sandbox.sandbox import Sandbox
+from infra.sandbox.starting import Limits
+from infra.tools.browser.chromium import LEAST, LIMITS, browser, chromium
 from infra.tools.browser.looking import Seen, look
 from infra.tools.browser.proxy import GuardedProxy
 from infra.tools.web.child import Asked
@@ -39,23 +43,25 @@ class Browsers(msgspec.Struct, frozen=True):
 def browser_tools(
     allow: Sequence[str] = (),
     *,
+    sandbox: Sandbox | None = None,
     ports: Collection[int] = PORTS,
     resolver: Resolver | None = None,
     program: str | None = None,
-    start: Launch = launch,
     seconds: float = 45.0,
-    memory: int = 1536 * 1024 * 1024,
+    limits: Limits = LIMITS,
     at_once: int = 2,
 ) -> Browsers:
     """`browser.read`, where there is a Chromium (or `program`, its path).
 
-    `allow`, `ports` and `resolver` are those of `web_tools`; `start` is how the browser is started: the place for a
-    sandbox. A page has `seconds` and `memory` bytes.
+    `allow`, `ports` and `resolver` are those of `web_tools`. A page has `seconds` and what is in `limits`, and is read
+    in `sandbox` (one of its own, if not given), which is looked for at the first call: where it does not reach the
+    level that the policy needs, and in any case one with a network of its own, no browser is started.
     """
     found = chromium() if program is None else program
     if not found:
         return Browsers([], ABSENT)
     guard = Guard(allow, ports=ports, resolver=resolver)
+    inside = sandbox or Sandbox()
 
     async def run(input: ReadPage, call: ToolCallInfo) -> ToolResult:
         """Read a page of the web as a browser shows it, after its scripts have run, as Markdown.
@@ -64,32 +70,45 @@ def browser_tools(
         """
         place = target(input.url)
         await guard.resolve(place.host, place.port, place.literal)  # what is refused needs no browser
-        seen, blocked = await _seen(found, str(place), guard, start, seconds, memory)
-        return await _result(str(place), seen, blocked, input)
+        await _reached(inside, call.sandbox)
+        seen, level, blocked = await _seen(found, str(place), guard, inside, seconds, limits)
+        result = await _result(str(place), seen, blocked, input)
+        result.sandbox = level
+        return result
 
     tool = Tool(
         "browser.read", run, input=ReadPage, risk="read-network", effect_class="idempotent",
-        roles={"url": "destination"}, result=LABEL, timeout=seconds + 30.0, at_once=at_once,
+        roles={"url": "destination"}, result=LABEL, sandbox=LEAST, timeout=seconds + 30.0, at_once=at_once,
         annotations={"readOnlyHint": True},
     )  # fmt: skip
     return Browsers([tool])
 
 
+async def _reached(sandbox: Sandbox, wanted: str) -> None:
+    """Raises ToolError where the sandbox is weaker than it must be."""
+    report = await sandbox.ready()
+    for needed in (wanted, LEAST):
+        if not satisfies(sandbox.level, needed):
+            why = "; ".join(f"{level}: {why}" for level, why in report.levels.items() if why != "reached")
+            reached = f"the sandbox is at level {sandbox.level or 'none'}; {needed} is needed"
+            raise ToolError(f"no browser is started: {reached} ({why})", code="sandbox")
+
+
 async def _seen(
-    program: str, url: str, guard: Guard, start: Launch, seconds: float, memory: int
-) -> tuple[Seen, list[str]]:
-    async with GuardedProxy(guard) as proxy:
-        try:
-            async with asyncio.timeout(seconds), browser(program, proxy.url, start=start, memory=memory) as tools:
-                return await look(tools, url), proxy.blocked
-        except TimeoutError:
-            raise ToolError(f"{url}: the browser took more than {seconds:g} s", code="timeout") from None
-        except OSError as error:
-            raise ToolError(f"the browser did not start: {error}", code="browser") from None
-        except ToolError as error:
-            if proxy.blocked:
-                raise Blocked(f"{url}: {proxy.blocked[0]}") from error
-            raise
+    program: str, url: str, guard: Guard, sandbox: Sandbox, seconds: float, limits: Limits
+) -> tuple[Seen, str, list[str]]:
+    proxy = GuardedProxy(guard)
+    try:
+        async with asyncio.timeout(seconds), browser(program, proxy, sandbox, limits=limits) as found:
+            return await look(found.tools, url), found.level, proxy.blocked
+    except TimeoutError:
+        raise ToolError(f"{url}: the browser took more than {seconds:g} s", code="timeout") from None
+    except (OSError, Unavailable) as error:
+        raise ToolError(f"the browser did not start: {error}", code="browser") from None
+    except ToolError as error:
+        if proxy.blocked:
+            raise Blocked(f"{url}: {proxy.blocked[0]}") from error
+        raise
 
 
 async def _result(asked: str, seen: Seen, blocked: Sequence[str], input: ReadPage) -> ToolResult:

@@ -13,6 +13,8 @@ SERVER = McpServer(
     command=sys.executable,
     args=["-m", "tests.mcp.strange"],
     env={"STRANGE_STATE": "env:THESPIS_TEST_STRANGE", "PYTHONPATH": f"text:{os.getcwd()}"},
+    reads=[os.getcwd()],
+    writes=[os.path.dirname(os.environ["THESPIS_TEST_STRANGE"])],
     include=["echo", "pay", "change"],
     tools={
         "echo": ToolRule(risk="read-network", effect_class="idempotent", roles={"said": "data"}),
