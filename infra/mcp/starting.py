@@ -86,7 +86,7 @@ async def unconfined(server: McpServer, environment: Mapping[str, str]) -> Child
     pipe = asyncio.subprocess.PIPE
     return _Group(
         await asyncio.create_subprocess_exec(
-            server.command, *server.args, env={**inherited, **environment}, cwd=server.cwd or None,
+            server.command, *server.args, env={**inherited, **environment}, cwd=_path(server.cwd, "") if server.cwd else None,
             start_new_session=True, stdin=pipe, stdout=pipe, stderr=pipe, limit=_PIECE,
         )
     )  # fmt: skip
