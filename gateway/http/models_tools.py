@@ -20,8 +20,8 @@ CallStatus = Literal[
 class ToolsQuery(PageQuery):
     """Which tools."""
 
-    status: str | None = None
-    risk: str | None = None
+    status: Literal["waiting", "approved", "changed", "disabled"] | None = None
+    risk: Literal["read-local", "read-network", "write-reversible", "write-external", "privileged"] | None = None
 
 
 class ToolRow(BaseModel):

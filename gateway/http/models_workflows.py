@@ -330,10 +330,13 @@ class ForkedOut(BaseModel):
 # -- approvals
 
 
+ApprovalStatus = Literal["waiting", "reached", "reserved", "consumed", "denied", "expired", "withdrawn"]
+
+
 class ApprovalsQuery(PageQuery):
     """Which approvals, newest first."""
 
-    status: str | None = Field(None, description="waiting, reached, reserved, consumed, denied, expired, withdrawn")
+    status: ApprovalStatus | None = None
     run: str | None = Field(None, description="only those that this run asked for")
 
 

@@ -204,6 +204,13 @@ async def test_who_sent_a_message_is_the_token_not_the_caller() -> None:
         assert message.sender == "user:ada"
 
 
+@pytest.mark.parametrize("path", ["/v1/approvals?status=waitng", "/v1/tools?status=aproved", "/v1/tools?risk=low"])
+async def test_a_filter_that_is_misspelled_is_not_an_empty_list(site: Site, path: str) -> None:
+    status, _, body = await site.call("GET", path)
+    assert (status, body["code"]) == (400, "invalid-data")
+    assert "waiting" in body["detail"] + body["hint"] or "read-local" in body["detail"] + body["hint"]
+
+
 async def test_too_many_requests_are_turned_away_with_the_time_to_wait() -> None:
     async with serving(rate=0.5, burst=3) as site:
         for _ in range(3):

@@ -14,7 +14,11 @@ COLUMNS = ("tool", "status", "risk", "effect_class", "via", "origin", "calls", "
 
 
 @thespis_command()
-@click.option("--status", help="Only those with this status: approved, changed, disabled …")
+@click.option(
+    "--status",
+    type=click.Choice(["waiting", "approved", "changed", "disabled"]),
+    help="Only those with this status; waiting and changed ones want `thespis tools approve`.",
+)
 @click.option(
     "--risk",
     type=click.Choice(["read-local", "read-network", "write-reversible", "write-external", "privileged"]),
