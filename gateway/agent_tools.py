@@ -45,8 +45,8 @@ _QUESTION: Final = {
 async def host_tools(
     own: Sequence[Tool], agents: Sequence[Path], environment: Mapping[str, str], data: Path | None, sandbox: Sandbox
 ) -> list[Tool]:
-    """All tools of a host. Copies of what was before a change of a file are kept in `data`, if given; what runs programs
-    runs them in `sandbox`."""
+    """All tools of a host. Copies of what was before a change of a file are kept in `data`, if given; programs are run
+    in `sandbox`."""
     definitions: dict[str, tuple[AgentDefinition, Path | None]] = {}
     for file in agents:
         try:

@@ -83,10 +83,10 @@ class _Group:
 async def unconfined(server: McpServer, environment: Mapping[str, str]) -> Child:
     """Start it as it is: it may do what this process may. Raises OSError."""
     inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
-    pipe = asyncio.subprocess.PIPE
+    pipe, folder = asyncio.subprocess.PIPE, _path(server.cwd, "") if server.cwd else None
     return _Group(
         await asyncio.create_subprocess_exec(
-            server.command, *server.args, env={**inherited, **environment}, cwd=_path(server.cwd, "") if server.cwd else None,
+            server.command, *server.args, env={**inherited, **environment}, cwd=folder,
             start_new_session=True, stdin=pipe, stdout=pipe, stderr=pipe, limit=_PIECE,
         )
     )  # fmt: skip

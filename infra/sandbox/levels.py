@@ -17,8 +17,8 @@ LEVELS: Final = ("bubblewrap", "namespaces", "mounts", "landlock")
 LAYERS: Final = ("mounts", "pids", "net", "ipc", "privileges", "landlock", "seccomp", "limits")
 """`mounts`: a file system of its own, with only what was named. `pids`: sees and signals only its own processes.
 `net`: a network with nothing in it but its own loopback. `ipc`: System V and POSIX segments, host name and cgroups of
-its own. `privileges`: no capability, and none to be had by exec. `landlock`, `seccomp`: the kernel's rules on paths, and
-on system calls. `limits`: of resources, and the watch over all processes.
+its own. `privileges`: no capability, and none to be had by exec. `landlock`, `seccomp`: the kernel's rules on paths,
+and on system calls. `limits`: of resources, and the watch over all processes.
 """
 
 NAMESPACES: Final = frozenset({"mounts", "pids", "net", "ipc"})
