@@ -10,7 +10,7 @@ import msgspec
 
 from actors.core import foreign
 from actors.core.cell import Cell, Work
-from actors.core.draft import EffectBody
+from actors.core.deciding import EffectBody
 from actors.core.effects import outcome_id
 from actors.core.fold import begin
 from actors.core.kind import Kind, encode_state

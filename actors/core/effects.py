@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import msgspec
 
-from actors.core.draft import EffectBody
+from actors.core.deciding import EffectBody
 from actors.core.kind import Attempt, EffectKind
 from actors.core.outputs import Outcome
 from actors.core.sealing import Sealing

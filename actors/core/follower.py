@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from actors.core.draft import receiver
+from actors.core.deciding import receiver
 from actors.core.kind import Kind
 from actors.core.router import PAGE, Router
 from events.address import DEFAULT_TENANT, partition_of

@@ -16,7 +16,7 @@ import msgspec
 from actors.core.appender import Appender
 from actors.core.cell import Cell, Work
 from actors.core.control import Control
-from actors.core.draft import Vocabulary
+from actors.core.deciding import Vocabulary
 from actors.core.effects import Effects
 from actors.core.fold import Folded
 from actors.core.follower import Follower

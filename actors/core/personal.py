@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from actors.core.cell import Cell, Work
-from actors.core.draft import REPLY
+from actors.core.deciding import REPLY
 from events.envelope import Answer
 from events.errors import ThespisError, Unavailable
 from events.sealing import is_sealed, keys_in, unseal

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from actors.core.draft import receiver
+from actors.core.deciding import receiver
 from actors.core.kind import Kind
 from events import chain
 from events.address import DEFAULT_TENANT, partition_of

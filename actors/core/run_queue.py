@@ -10,7 +10,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from actors.core.cell import Cell, Work
-from actors.core.draft import Draft, decide_into
+from actors.core.deciding import decide_into
+from actors.core.draft import Draft
 from actors.core.supervision import parked
 from events.errors import NotOwned, ThespisError
 from events.subjects import KeysNeeded

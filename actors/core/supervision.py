@@ -13,7 +13,8 @@ from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from actors.core.cell import Cell, Work
-from actors.core.draft import Draft, decide_into
+from actors.core.deciding import decide_into
+from actors.core.draft import Draft
 from events.envelope import Message
 from events.errors import Parked, ThespisError
 from events.ids import random_id

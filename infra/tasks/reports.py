@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from actors.core.draft import EffectBody
+from actors.core.deciding import EffectBody
 from actors.core.outputs import Outcome
 from actors.workflows.tasks import TaskResult
 from events.envelope import Message
