@@ -83,7 +83,7 @@ async def test_a_bad_message_is_refused_and_nothing_is_recorded(
         ({"data": {}}, "message"),
         ({"message": 5}, "message"),
         ({"message": "Add", "dta": {}}, "dta"),
-        ([], "it"),
+        ([], "no JSON object"),
     ],
 )
 async def test_a_bad_body_is_named(site: Site, body: Any, says: str) -> None:
