@@ -238,7 +238,6 @@ async def running(options: Options) -> AsyncGenerator[Server]:
             live=LivePlane(bus),
             agents=agents.agents,
             policies=agents.policies,
-            ask_model=agents.ask_model,
             providers=Listed(agents.providers).read,
         )
         server = Server(door, options.settings)

@@ -1,7 +1,8 @@
 """What model calls cost: one row per call with its usage and its price, and exact sums by whatever people ask for.
 
 An unknown cost is counted, never taken for 0: a sum is `usd` of the known ones and how many are `unknown`. A call that
-was lost counts apart, at its `estimated` cost, until its answer comes late after all.
+was lost counts apart, at its `estimated` cost, until its answer comes late after all. Calls of what-ifs count with the
+conversation they are about, and say so by their `purpose`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from events.conversations import ConversationOpened, ModelAnswered, ModelFailed,
 from events.envelope import Event
 from events.models import Price, Usage
 from events.pricing import priced
+from events.whatif import WhatIfAnswered, WhatIfBegun, WhatIfFailed, WhatIfLost
 from projections.core.definition import Projection, Ref, Row, Table
 from projections.core.rows import Rows
 from projections.runs import plain
@@ -27,6 +29,7 @@ COSTS: Final = Table(
     "costs",
     {
         "tenant": str,
+        "source": str,
         "conversation": str,
         "call": str,
         "attempt": int,
@@ -35,6 +38,8 @@ COSTS: Final = Table(
         "turn": int,
         "step": int,
         "cause": str,
+        "tool": str,
+        "purpose": str,
         "model": str,
         "status": str,
         "day": str,
@@ -54,54 +59,91 @@ COSTS: Final = Table(
         "tries": int,
         "position": int,
     },
-    key=("tenant", "conversation", "call", "attempt"),
-    indexes=[("at", "tenant"), ("agent", "tenant", "at"), ("cause", "tenant"), ("model", "tenant", "at")],
+    key=("tenant", "source", "call", "attempt"),
+    indexes=[
+        ("at", "tenant"),
+        ("agent", "tenant", "at"),
+        ("conversation", "tenant"),
+        ("cause", "tenant"),
+        ("model", "tenant", "at"),
+    ],
 )
-"""`status` is answered, failed (nothing was used as far as anybody knows) or lost. `usd` is an exact decimal, None when
+"""`source` is the stream the call was made in: that of the conversation, or of a what-if. `tool` is the tool that the
+agent was for another one, "" when it was none; `purpose` is turn, summary (of old turns) or what-if.
+
+`status` is answered, failed (nothing was used as far as anybody knows) or lost. `usd` is an exact decimal, None when
 unknown; `estimate` is what counts for a lost call. `price` is the row it was computed with, `day` is of UTC; `duration`
 and `first` (piece) in µs from the start."""
 
 ORIGINS: Final = Table(
     "cost_origins",
-    {"tenant": str, "conversation": str, "agent": str, "channel": str, "turn": int, "cause": str},
-    key=("tenant", "conversation"),
+    {
+        "tenant": str,
+        "source": str,
+        "conversation": str,
+        "agent": str,
+        "channel": str,
+        "tool": str,
+        "turn": int,
+        "cause": str,
+    },
+    key=("tenant", "source"),
 )
-"""Whose calls those of a conversation are: its agent, and what started the turn under way."""
+"""Whose calls those of a stream are: the conversation, its agent, and what started the turn under way."""
 
-GROUPINGS: Final = ("step", "turn", "agent", "conversation", "cause", "model", "tenant", "day")
+CALL: Final = "call:"
+"""What channels begin with through which an agent is a tool; its name follows."""
+
+PURPOSES: Final = ("turn", "summary", "what-if")
+
+GROUPINGS: Final = ("step", "turn", "agent", "conversation", "cause", "model", "tenant", "day", "tool", "purpose")
 """What costs are summed by. A turn is one of a conversation, a step one of a turn."""
 
 COUNTS: Final = ("input", "output", "cache_read", "cache_write", "reasoning")
 
 
 def keys(event: Event, data: Any) -> list[Ref]:
-    """The conversation, and the call."""
-    conversation = event.stream.partition("/")[2]
-    origin: Ref = (ORIGINS, (event.tenant, conversation))
-    if isinstance(data, ConversationOpened | TurnStarted):
+    """The stream, and the call."""
+    origin: Ref = (ORIGINS, (event.tenant, event.stream))
+    if isinstance(data, ConversationOpened | TurnStarted | WhatIfBegun):
         return [origin]
-    return [origin, (COSTS, (event.tenant, conversation, place(data.call), data.attempt))]
+    return [origin, (COSTS, (event.tenant, event.stream, place(data.call), data.attempt))]
 
 
 def apply(rows: Rows, event: Event, data: Any) -> None:
     """Remember whose calls come; write down what one cost."""
-    conversation = event.stream.partition("/")[2]
-    origin = rows.get(ORIGINS, event.tenant, conversation)
-    if isinstance(data, ConversationOpened):
-        new = {"tenant": event.tenant, "conversation": conversation, "turn": 0, "cause": ""}
-        rows.put(ORIGINS, {**new, "agent": text(data.agent), "channel": text(data.channel)})
-        return
-    if origin is None:
-        return
-    if isinstance(data, TurnStarted):
-        rows.put(ORIGINS, {**origin, "turn": data.turn, "cause": place(text(data.cause or event.correlation))})
-        return
-    rows.put(COSTS, _call(event, origin, data))
+    origin = rows.get(ORIGINS, event.tenant, event.stream)
+    match data:
+        case ConversationOpened():
+            rows.put(ORIGINS, _origin(event, event.stream.partition("/")[2], data.agent, data.channel))
+        case WhatIfBegun():
+            rows.put(ORIGINS, _origin(event, data.conversation, data.agent, ""))
+        case _ if origin is None:
+            return
+        case TurnStarted():
+            rows.put(ORIGINS, {**origin, "turn": data.turn, "cause": place(text(data.cause or event.correlation))})
+        case _:
+            rows.put(COSTS, _call(event, origin, data))
+
+
+def _origin(event: Event, conversation: str, agent: str, channel: str) -> Row:
+    tool = channel.removeprefix(CALL) if channel.startswith(CALL) else ""
+    return {
+        "tenant": event.tenant, "source": event.stream, "conversation": place(text(conversation)), "agent": text(agent),
+        "channel": text(channel), "tool": text(tool), "turn": 0, "cause": "",
+    }  # fmt: skip
+
+
+def _purpose(data: Any) -> str:
+    if isinstance(data, WhatIfAnswered | WhatIfFailed | WhatIfLost):
+        return "what-if"
+    return "turn" if data.step else "summary"
 
 
 def _call(event: Event, origin: Row, data: Any) -> Row:
     found: Row = {
         "tenant": event.tenant,
+        "source": event.stream,
         "conversation": origin["conversation"],
         "call": place(data.call),
         "attempt": data.attempt,
@@ -110,6 +152,8 @@ def _call(event: Event, origin: Row, data: Any) -> Row:
         "turn": data.turn,
         "step": data.step,
         "cause": origin["cause"] if data.turn == origin["turn"] else place(text(event.correlation)),
+        "tool": origin["tool"],
+        "purpose": _purpose(data),
         "model": "",
         "status": "failed",
         "day": day_of(data.at),
@@ -221,9 +265,19 @@ def repriced(rows: Iterable[Row], rates: Rates) -> list[Row]:
 
 PROJECTION = Projection(
     "costs",
-    version=1,
+    version=2,
     tables=[COSTS, ORIGINS],
-    types=[ConversationOpened, TurnStarted, ModelAnswered, ModelLost, ModelFailed],
+    types=[
+        ConversationOpened,
+        TurnStarted,
+        ModelAnswered,
+        ModelLost,
+        ModelFailed,
+        WhatIfBegun,
+        WhatIfAnswered,
+        WhatIfLost,
+        WhatIfFailed,
+    ],
     keys=keys,
     apply=apply,
     reads=("tenant", "stream", "correlation"),

@@ -17,6 +17,7 @@ from events.system import (
     EffectUnknown,
 )
 from events.tools import ToolApproved, ToolDisabled, ToolSeen
+from events.whatif import WhatIfAnswered, WhatIfLost
 from projections.core.definition import Projection, Ref, Row, Table
 from projections.core.rows import Rows
 
@@ -129,7 +130,7 @@ def _of_agents(event: Event, item: str, row: Row | None, data: Any) -> Row | Non
         case _ if not was_open:
             return None
         case ModelLost():
-            _close(event, row, event.stream, "asked again by the conversation; its estimate counts")
+            _close(event, row, event.stream, "asked again by the one that asked; its estimate counts")
         case ModelAnswered():
             _close(event, row, "", "a price is known")
         case TurnEnded(status=status):
@@ -179,7 +180,7 @@ def _text(value: str) -> str:
 
 PROJECTION = Projection(
     "inbox",
-    version=3,
+    version=4,
     tables=[INBOX],
     types=[
         ActorParked,
@@ -190,6 +191,8 @@ PROJECTION = Projection(
         DeadLetterResolved,
         ModelAnswered,
         ModelLost,
+        WhatIfAnswered,
+        WhatIfLost,
         TurnStuck,
         TurnEnded,
         AgentMoved,

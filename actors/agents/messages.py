@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from events.models import ModelRequest
+
 # -- an agent (`agent/<name>`)
 
 
@@ -178,6 +180,32 @@ class CheckTurn(msgspec.Struct, frozen=True):
     """The conversation's own timer: has the turn made progress?"""
 
     turn: int
+
+
+# -- a what-if (`whatif/<id>`)
+
+
+class BeginWhatIf(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Let a conversation be answered otherwise, from turn `first` on; `changes` says what is different. The same again
+    is the same. Answer: `{whatif}`."""
+
+    conversation: str
+    agent: str
+    first: int
+    changes: dict[str, Any]
+
+
+class AskWhatIf(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Ask a model for a step of it, once `estimate` dollars are set aside in `budgets`. The same step again is the same
+    call. Answer: `{call}`; what came of it is an event: WhatIfAnswered, WhatIfFailed, WhatIfLost, WhatIfRefused."""
+
+    turn: int
+    step: int
+    attempt: int
+    models: list[str]
+    request: ModelRequest
+    estimate: str = "0"
+    budgets: list[str] = []
 
 
 # -- a budget (`budget/<scope>.<id>`)

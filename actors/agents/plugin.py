@@ -9,6 +9,7 @@ from actors.agents.conversation.decision import Look
 from actors.agents.conversation.kind import conversation_kind
 from actors.agents.inquiry import inquiry
 from actors.agents.variables import variables
+from actors.agents.whatif import whatif
 from actors.budget import budget
 from actors.channels.port import Channel
 from actors.channels.table import CHANNELS
@@ -23,11 +24,11 @@ def agent_plugin(
     guards: Look = look,
     channels: Mapping[str, Channel] = CHANNELS,
 ) -> Plugin:
-    """The kinds agent, conversation, inquiry, variables and budget, with those of tools: tool, call, policy.
+    """The kinds agent, conversation, inquiry, variables, budget and whatif, with those of tools: tool, call, policy.
 
     `effects` are performed by whoever has drivers: `model-call`, `agent-start`, `tool-…`, `channel-deliver`,
     `guard-check`. Approvals come with the plugin of workflows. `guards` says what guards think of a text, `channels`
     which there are.
     """
-    talk = Plugin(kinds=[agent, conversation_kind(guards, channels), inquiry, variables, budget])
+    talk = Plugin(kinds=[agent, conversation_kind(guards, channels), inquiry, variables, budget, whatif])
     return merge([talk, tools_plugin(effects)])

@@ -1,22 +1,21 @@
 """Going through a conversation again: silently, by today's code against the record, or as it would have been.
 
-None of it records anything. `replay` and `rerun` call nobody; `whatif` asks models, and takes what tools said from the
-record where the call is the very same.
+None of it touches the conversation. `replay` and `rerun` call nobody; `whatif` asks models, and takes what tools said
+from the record where the call is the very same. Its model calls are recorded in a stream of their own.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 from aiohttp import web
 from msgspec.structs import asdict
 
-from actors.models.port import ModelCall
+from events.envelope import Event
 from events.errors import DeadlineExceeded, InvalidData, NotFound, Unserved
-from events.models import ModelResult
 from events.tools import ToolDefinition
 from gateway.http import body
 from gateway.http.asking import told
@@ -24,6 +23,7 @@ from gateway.http.conversation_explain import history
 from gateway.http.conversation_feed import exists
 from gateway.http.models_replaying import RerunIn, WhatIfIn
 from gateway.http.route import Call, answer
+from gateway.http.whatif_calls import Calls
 from gateway.tokens import now
 
 if TYPE_CHECKING:
@@ -73,9 +73,6 @@ async def whatif(call: Call) -> web.Response:
     from actors.agents.replaying.whatif import whatif as ask_what_if
 
     asked = await body.model(call, WhatIfIn)
-    ask_model = call.door.ask_model
-    if ask_model is None:
-        raise Unserved("this host asks no models")
     if (agents := call.door.agents) is not None:
         for model in asked.models or ():
             if (provider := model.partition(":")[0]) not in agents.providers:
@@ -88,16 +85,19 @@ async def whatif(call: Call) -> web.Response:
     used = _tools(event.data for event in events if event.type == "ToolAsked")
     judge = await _judge(call, asked.policy, used) if asked.policy is not None else None
     changes = Changes(asked.models, asked.instructions, asked.temperature, None, judge)
+    given = asked.model_dump(exclude_none=True, exclude={"turn"})
+    calls = await Calls.begin(call, events[0].stream, _agent(events), asked.turn, given)
     try:
         async with asyncio.timeout(LONGEST):
-            found = await ask_what_if(events, changes, _unstreamed(ask_model), _decide(), asked.turn)
+            found = await ask_what_if(events, changes, calls, _decide(), asked.turn)
     except TimeoutError:
-        raise DeadlineExceeded(f"models did not answer within {LONGEST:g} s", hint="nothing was recorded") from None
+        hint = f"what was asked is in whatif/{calls.id}; under the same key it goes on from there"
+        raise DeadlineExceeded(f"models did not answer within {LONGEST:g} s", hint=hint) from None
     turns = [{**asdict(t), "before": _played(t.before), "after": _played(t.after)} for t in found.turns]
     return answer(
         {
-            "conversation": id, "turns": turns, "cost_before": found.cost_before, "cost_after": found.cost_after,
-            "stopped": found.stopped,
+            "conversation": id, "whatif": calls.id, "turns": turns, "cost_before": found.cost_before,
+            "cost_after": found.cost_after, "stopped": found.stopped,
         }
     )  # fmt: skip
 
@@ -113,9 +113,14 @@ def _played(turn: Played) -> dict[str, Any]:
     return asdict(turn)
 
 
-def _unstreamed(ask: Callable[[ModelCall], Awaitable[ModelResult]]) -> Callable[[ModelCall], Awaitable[ModelResult]]:
-    """Nobody watches these calls."""
-    return lambda wanted: ask(msgspec.structs.replace(wanted, stream=False))
+class _Opened(msgspec.Struct):
+    agent: str
+
+
+def _agent(events: Iterable[Event]) -> str:
+    """Who answers in a conversation."""
+    opened = next(event for event in events if event.type == "ConversationOpened")
+    return msgspec.json.decode(opened.data, type=_Opened).agent
 
 
 class _Asked(msgspec.Struct):

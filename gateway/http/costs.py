@@ -50,7 +50,7 @@ async def _rows(call: Call) -> tuple[list[Row], int]:
     asked = call.query
     where = [
         Filter(name, "=", value)
-        for name in ("agent", "conversation", "cause", "model")
+        for name in ("agent", "conversation", "cause", "model", "tool", "purpose")
         if (value := getattr(asked, name)) is not None
     ]
     where += [Filter("day", ">=", asked.since)] if asked.since else []

@@ -11,11 +11,9 @@ import msgspec
 from actors import Kind
 from actors.core.history import Step
 from actors.core.port import ActorView
-from actors.models.port import ModelCall
 from events.bus import Subscription
 from events.envelope import Answer, Message
 from events.errors import Unserved
-from events.models import ModelResult
 from events.registry import Registry
 from events.store import EventStore
 from events.tokens import TokenStore
@@ -225,6 +223,4 @@ class Door:
     """None: rules about tools cannot be published here."""
     providers: Callable[[], Awaitable[Sequence[Mapping[str, Any]]]] = _no_providers
     """Who has language models here, and which."""
-    ask_model: Callable[[ModelCall], Awaitable[ModelResult]] | None = None
-    """Asks a language model for nobody's turn; None where there are none."""
     metrics: Metrics = field(default_factory=Metrics)

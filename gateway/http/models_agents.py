@@ -135,6 +135,8 @@ class CostsQuery(Query):
     conversation: str | None = None
     cause: str | None = None
     model: str | None = None
+    tool: str | None = Field(None, description="calls of agents that are this tool of another one")
+    purpose: Literal["turn", "summary", "what-if"] | None = None
 
 
 class CostSumOut(BaseModel):

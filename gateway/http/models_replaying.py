@@ -118,9 +118,10 @@ class StoppedOut(BaseModel):
 
 
 class WhatIfOut(BaseModel):
-    """What would have come of the same messages. Models were asked, tools were not called, nothing is recorded."""
+    """What would have come of the same messages. Models were asked, tools were not called; nothing is changed."""
 
     conversation: str
+    whatif: str = Field(description="whatif/ID is the record of its model calls")
     turns: list[TurnDifferenceOut]
     cost_before: str | None
     cost_after: str | None

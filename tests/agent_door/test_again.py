@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.agent_door.world import Site
@@ -50,7 +52,7 @@ async def test_todays_code_does_what_was_recorded(site: Site) -> None:
 
 async def test_another_model_answers_the_same_messages(site: Site) -> None:
     path = await noted(site)
-    head = (await site.get("/v1/events?limit=1"))["head"]
+    version = (await site.get(path))["version"]
     found = await site.post(f"{path}/whatif", {"models": ["scripted:echo"]})
     first, second = found["turns"]
     assert (first["before"]["text"], first["after"]["text"], first["same_answer"]) == ("you said hello", "hello", False)
@@ -67,7 +69,41 @@ async def test_another_model_answers_the_same_messages(site: Site) -> None:
     failed = await site.post(f"{path}/whatif", {"models": ["scripted:nothing"], "from": 2})
     assert (failed["turns"][0]["after"]["status"], failed["turns"][0]["before"]["reason"]) == ("failed", "")
     assert "nothing" in failed["turns"][0]["after"]["reason"]
-    assert (await site.get("/v1/events?limit=1"))["head"] == head, "nothing is recorded"
+    assert (await site.get(path))["version"] == version, "the conversation stays as it was"
+
+
+async def test_what_models_cost_in_a_what_if_counts_once_and_is_told_apart(site: Site) -> None:
+    front = "name: thrifty\nmodel: birds:parrot\nestimate: 0.25\nbudgets: {agent: 1, conversation: 1}"
+    await site.publish_agent(f"---\n{front}\n---\nRepeat.\n")
+    await site.until("/v1/agents/thrifty", holds=lambda found: found["state"] == "ready")
+    conversation = await site.begin("thrifty")
+    await site.say(conversation, "hello")
+    path = f"/v1/conversations/{conversation}"
+    body = {"instructions": "Be somebody else."}
+    found = [await site.post(f"{path}/whatif", body, key=f"{conversation}-once") for _ in range(2)]
+    assert found[0] == found[1]
+    assert found[0]["turns"][0]["after"]["text"] == "you said hello"
+
+    async def costs() -> dict[str, tuple[int, int]]:
+        out = await site.get(f"/v1/costs?by=purpose&conversation={conversation}")
+        assert sum(group["calls"] for group in out["groups"]) == out["total"]["calls"]
+        return {group["group"]["purpose"]: (group["calls"], group["unknown"]) for group in out["groups"]}
+
+    assert await costs() == {"turn": (1, 1), "what-if": (1, 1)}
+
+    def spent(found: Any) -> tuple[str, str]:
+        by_name = {budget["budget"]: budget["spent"] for budget in found["budgets"]}
+        return by_name["agent.thrifty"], by_name[f"conversation.{conversation}"]
+
+    await site.until("/v1/budgets?limit=500", holds=lambda found: spent(found) == ("0.5", "0.25"))
+    events = [e["type"] for e in (await site.get(f"/v1/events?stream=whatif/{found[0]['whatif']}"))["events"]]
+    assert [type for type in events if type != "MessageHandled"] == ["WhatIfBegun", "WhatIfAsked", "WhatIfAnswered"]
+    await site.post("/v1/budgets/agent.thrifty", {"usd": "0.5"})
+    stopped = await site.post(f"{path}/whatif", body)
+    assert "budget/agent.thrifty has nothing left" in stopped["stopped"]["why"]
+    assert await costs() == {"turn": (1, 1), "what-if": (1, 1)}
+    other = await site.post(f"{path}/whatif", {"temperature": 0.5}, key=f"{conversation}-once", status=409)
+    assert other["code"] == "key-reused"
 
 
 async def test_a_call_that_is_not_in_the_record_is_not_made(site: Site) -> None:

@@ -30,6 +30,7 @@ from events.models import ModelAnswer, ModelFailure, Price, Usage
 from events.pricing import priced
 from events.system import EffectResolved, EffectUnknown
 from events.tools import ToolApproved, ToolDefinition, ToolDisabled, ToolSeen
+from events.whatif import WhatIfAnswered, WhatIfBegun, WhatIfFailed, WhatIfLost
 from projections import PROJECTIONS, Row, replay
 from projections.costs import GROUPINGS, repriced, summed
 from tests.projections.scenes import ListLog
@@ -59,8 +60,8 @@ def answered(
     )  # fmt: skip
 
 
-def opened(agent: str = "ada") -> ev.ConversationOpened:
-    return ev.ConversationOpened(agent, "http", NOW, "user:ben", "a title")
+def opened(agent: str = "ada", channel: str = "http") -> ev.ConversationOpened:
+    return ev.ConversationOpened(agent, channel, NOW, "user:ben", "a title")
 
 
 def asked(turn: int = 1, attempt: int = 1) -> ev.ModelAsked:
@@ -129,12 +130,19 @@ def priced_log(costs: list[tuple[int, int, str | None, str]]) -> ListLog:
     """Calls of (conversation, turn, cost, model)."""
     log = ListLog()
     for conversation in {c for c, *_ in costs}:
-        said(log, opened(f"agent{conversation % 2}"), stream=f"conversation/{conversation}")
+        began = opened(f"agent{conversation % 2}", channel=f"call:tool{conversation}" if conversation % 3 else "http")
+        said(log, began, stream=f"conversation/{conversation}")
+        said(
+            log, WhatIfBegun(str(conversation), f"agent{conversation % 2}", 1, {}, NOW), stream=f"whatif/{conversation}"
+        )
     for n, (conversation, turn, cost, model) in enumerate(costs):
         stream = f"conversation/{conversation}"
         said(log, ev.TurnStarted(turn, [1], NOW, f"cause{turn}"), stream=stream)
         event = answered(f"{stream}.{n}", 1, cost, turn, model=model)
-        said(log, msgspec.structs.replace(event, at=NOW + n * 30_000_000_000, step=n % 3), stream=stream)
+        event = msgspec.structs.replace(event, at=NOW + n * 30_000_000_000, step=n % 3)
+        if n % 4 == 3:
+            event, stream = msgspec.convert(msgspec.structs.asdict(event), WhatIfAnswered), f"whatif/{conversation}"
+        said(log, event, stream=stream)
     return log
 
 
@@ -157,7 +165,7 @@ def test_sums_over_any_grouping_are_the_total_to_the_last_digit(costs: list[tupl
     exact = sum((Decimal(cost) for _, _, cost, _ in costs if cost is not None), Decimal(0))
     assert Decimal(total["usd"]) == exact
     assert total["unknown"] == sum(cost is None for _, _, cost, _ in costs)
-    for size in (1, 2):
+    for size in (1, 2, 3):
         for by in combinations(GROUPINGS, size):
             groups = summed(found, by)
             assert sum((Decimal(g["usd"]) for g in groups), Decimal(0)) == exact
@@ -175,6 +183,29 @@ def test_a_call_has_its_price_row_and_whose_it_is() -> None:
     assert row["price"] == msgspec.to_builtins(PRICE)
     said(log, ev.ModelFailed(2, 1, 1, "x", ModelFailure("auth", "no"), NOW), stream="conversation/1")
     assert summed(rows(log, "costs"))[0]["failed"] == 1
+
+
+def test_what_ifs_and_agents_that_are_tools_are_told_apart() -> None:
+    log = ListLog()
+    said(log, opened("ada"), ev.TurnStarted(1, [1], NOW, "m1"), answered(cost="0.1"))
+    said(log, msgspec.structs.replace(answered("c1.1.0", cost="0.02"), step=0))
+    said(log, opened("ben", "call:agent.ben"), answered("sub.1.1", cost="0.3"), stream="conversation/sub")
+    said(log, WhatIfBegun("c1", "ada", 1, {"models": ["mistral:big"]}, NOW), stream="whatif/c1")
+    kinds = (WhatIfAnswered, WhatIfLost, WhatIfFailed)
+    tried = (
+        answered(cost="0.5", model="mistral:big"), ev.ModelLost(1, 2, 1, "w.1.2.1", NOW, "0.07"),
+        ev.ModelFailed(1, 3, 1, "w.1.3.1", ModelFailure("auth", "no"), NOW),
+    )  # fmt: skip
+    for kind, fact in zip(kinds, tried, strict=True):
+        said(log, msgspec.convert(msgspec.to_builtins(fact), kind), stream="whatif/c1")
+    found = rows(log, "costs")
+    assert {g["purpose"]: (g["usd"], g["estimated"], g["calls"]) for g in summed(found, ["purpose"])} == {
+        "turn": ("0.4", "0", 2), "summary": ("0.02", "0", 1), "what-if": ("0.5", "0.07", 3),
+    }  # fmt: skip
+    assert {g["tool"]: g["usd"] for g in summed(found, ["tool"])} == {"": "0.62", "agent.ben": "0.3"}
+    assert {g["conversation"]: g["usd"] for g in summed(found, ["conversation"])} == {"c1": "0.62", "sub": "0.3"}
+    (talk, _) = rows(log, "conversations")
+    assert talk["usd"] == "0.12", "the conversation itself cost no more"
 
 
 def test_the_same_usage_costs_by_other_prices() -> None:

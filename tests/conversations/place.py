@@ -17,6 +17,7 @@ from actors.agents.conversation.state import Conversation
 from actors.agents.definition.plan import AgentDefinition, encode_definition, hash_of
 from actors.agents.messages import OpenConversation, Post, PublishAgent
 from actors.agents.variables import variables
+from actors.agents.whatif import whatif
 from actors.budget import budget
 from actors.channels.port import CHANNEL_DELIVER, Capabilities, Channel, Deliver, Receipt
 from actors.channels.rendering import said
@@ -264,7 +265,7 @@ class Room(Stage):
         super().__init__([], lambda: world.busy > 0, seed)
         self.world = world
         self.plugin = Plugin(
-            kinds=[agent, conversation, variables, budget, call, listener()], effects=world.effects()
+            kinds=[agent, conversation, variables, budget, whatif, call, listener()], effects=world.effects()
         )  # fmt: skip
 
     async def publish(self, made: AgentDefinition) -> None:

@@ -21,6 +21,7 @@ from gateway.agent_tools import agent_tool
 from gateway.workflow_tools import workflow_tool
 from infra.memory.workflows import planned
 from infra.tools.effects import seen
+from projections import PROJECTIONS, replay
 from tests.conversations.place import World, definition
 from tests.conversations.test_gates import Gated
 from tests.governance.world import Outside, published
@@ -92,6 +93,16 @@ def test_an_agent_asks_another_one_and_says_what_it_answered() -> None:
     assert "you said" in replies[0]
     assert "how are you?" in replies[0]
     assert replies[0] in replies[1]
+
+
+def test_what_an_agent_costs_as_a_tool_is_what_the_tool_costs() -> None:
+    async def script(room: Actors) -> list[tuple[str, str]]:
+        await asks_ben(room)
+        rows = replay(next(p for p in PROJECTIONS if p.name == "costs"), await room.events())["costs"]
+        return [(row["agent"], row["tool"]) for row in rows]
+
+    found, _ = performed(script)
+    assert sorted(found) == [("ada", ""), ("ada", ""), ("ben", "agent.ben")]
 
 
 def test_an_agent_runs_a_workflow_once_people_agree() -> None:

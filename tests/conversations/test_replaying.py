@@ -10,8 +10,9 @@ import pytest
 
 from actors.agents.definition.plan import AgentDefinition, Budgets, Limits
 from actors.agents.messages import CloseConversation, DeclareVariable, InterruptTurn, SetVariable
-from actors.agents.replaying import Changes, Divergence, WhatIf, replay, rerun, whatif
+from actors.agents.replaying import Changes, Divergence, NotAsked, WhatIf, replay, rerun, whatif
 from actors.models.port import ModelCall
+from events.conversations import ModelAsked
 from events.envelope import Event
 from events.errors import NotFound
 from events.models import Cost, ModelResult
@@ -164,8 +165,9 @@ class Other:
         self.cost = cost
         self.calls: list[ModelCall] = []
 
-    async def __call__(self, call: ModelCall) -> ModelResult:
+    async def __call__(self, call: ModelCall, asked: ModelAsked) -> ModelResult | None:
         self.calls.append(call)
+        assert (asked.call, asked.models) == (call.call, call.models)
         return ModelResult(call.models[0], self.model(call.request), cost=Cost(self.cost))
 
 
@@ -235,3 +237,26 @@ def test_turns_of_all_sorts_can_be_varied() -> None:
     found = varied(events, Changes(models=["fake:two"]), Other())
     assert found.stopped is None
     assert [t.after.status for t in found.turns] == ["replied"] * len(found.turns)
+
+
+def test_a_model_that_must_not_be_asked_ends_it() -> None:
+    async def ask(_call: ModelCall, _asked: ModelAsked) -> ModelResult | None:
+        raise NotAsked("budget/agent.ada has nothing left (0 dollars)")
+
+    found = varied(recorded(three_turns), Changes(models=["fake:two"]), ask, 2)
+    assert found.stopped is not None
+    assert (found.stopped.turn, found.stopped.step, found.stopped.why) == (
+        2, 1, "budget/agent.ada has nothing left (0 dollars)",
+    )  # fmt: skip
+
+
+def test_a_call_that_is_lost_is_made_again_as_another_attempt() -> None:
+    class Lossy(Other):
+        async def __call__(self, call: ModelCall, asked: ModelAsked) -> ModelResult | None:
+            found = await super().__call__(call, asked)
+            return None if call.attempt == 1 else found
+
+    ask = Lossy()
+    found = varied(recorded(three_turns), Changes(), ask, 3)
+    assert [(call.step, call.attempt) for call in ask.calls] == [(1, 1), (1, 2)]
+    assert [(t.after.status, t.same_answer) for t in found.turns] == [("replied", True)]

@@ -34,7 +34,7 @@ def came_back(d: Decision, ref: str, outcome: Outcome) -> None:
     if outcome.status == "unknown":
         _lost(d, known, outcome, waited_for)
         return
-    result = _result(outcome)
+    result = result_of(outcome)
     if result.answer is None:
         _failed(d, known, result, waited_for)
         return
@@ -65,7 +65,8 @@ def _named(answer: ModelAnswer, step: int) -> ModelAnswer:
     return msgspec.structs.replace(answer, tool_uses=uses)
 
 
-def _result(outcome: Outcome) -> ModelResult:
+def result_of(outcome: Outcome) -> ModelResult:
+    """The result of a call whose outcome is known: an answer, or a failure."""
     if outcome.status != "succeeded":
         return ModelResult("", failure=ModelFailure("server", outcome.error))
     try:

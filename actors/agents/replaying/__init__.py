@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from actors.agents.replaying.rerun import Divergence, Rerun, rerun
 from actors.agents.replaying.transcript import Line, Played, Transcript, replay
-from actors.agents.replaying.whatif import AskModel, Changes, Stopped, TurnDifference, WhatIf, whatif
+from actors.agents.replaying.whatif import AskModel, Changes, NotAsked, Stopped, TurnDifference, WhatIf, whatif
 
 __all__ = [
     "AskModel",
     "Changes",
     "Divergence",
     "Line",
+    "NotAsked",
     "Played",
     "Rerun",
     "Stopped",

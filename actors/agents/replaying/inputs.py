@@ -111,19 +111,23 @@ def _model(driver: Driver, e: ModelAnswered | ModelFailed | ModelLost, _followin
     if not isinstance(effect, Effect):
         return f"model call {e.call} is not made"
     match e:
-        case ModelAnswered():
-            price = msgspec.convert(e.price, Price) if e.price is not None else None
-            result = ModelResult(
-                e.model, e.answer, None, Cost(e.cost, price, e.why), e.tries, e.started, 0, e.first, e.chunks
-            )  # fmt: skip
-            driver.settle(effect, "succeeded", result)
-        case ModelFailed():
-            driver.settle(effect, "succeeded", ModelResult("", failure=e.failure, tries=e.tries))
+        case ModelAnswered() | ModelFailed():
+            driver.settle(effect, "succeeded", recorded_result(e))
         case ModelLost():
             driver.settle(effect, "unknown", None, e.reason)
             if e.call:  # its real outcome may come later
                 driver.asked.append(effect)
     return None
+
+
+def recorded_result(e: ModelAnswered | ModelFailed) -> ModelResult:
+    """The result that a recorded answer or failure came from."""
+    if isinstance(e, ModelFailed):
+        return ModelResult("", failure=e.failure, tries=e.tries)
+    price = msgspec.convert(e.price, Price) if e.price is not None else None
+    return ModelResult(
+        e.model, e.answer, None, Cost(e.cost, price, e.why), e.tries, e.started, 0, e.first, e.chunks
+    )  # fmt: skip
 
 
 def _tool(driver: Driver, e: ToolAnswered, _following: Any) -> str | None:

@@ -26,6 +26,7 @@ from actors.tools.messages import CallFinished, RequestCall
 from events.conversations import (
     AgentAdopted,
     MessageReceived,
+    ModelAsked,
     ToolAnswered,
     ToolAsked,
     TurnAdmitted,
@@ -36,9 +37,16 @@ from events.envelope import Event
 from events.errors import NotFound
 from events.models import ModelResult
 
-AskModel = Callable[[ModelCall], Awaitable[ModelResult]]
+AskModel = Callable[[ModelCall, ModelAsked], Awaitable[ModelResult | None]]
+"""Asks a model, which may cost the estimate of the fact that goes with it. None: the call is lost, and nobody knows
+what came of it. Raises NotAsked."""
 Judge = Callable[[RequestCall], str]
 """What another policy says of a call: why it is denied, or "" when it is allowed (or would ask people, who agreed)."""
+
+
+class NotAsked(Exception):
+    """No model is asked: why."""
+
 
 LONGEST = 10_000
 """Answers one turn may need before it is given up."""
@@ -65,7 +73,7 @@ class Changes(msgspec.Struct, frozen=True):
 
 
 class Stopped(msgspec.Struct, frozen=True):
-    """Where it could not go on: a tool call that is not in the record."""
+    """Where it could not go on: a tool call that is not in the record, or a model that must not be asked."""
 
     turn: int
     step: int
@@ -229,13 +237,26 @@ class _Turn:
             case Ask():
                 self._reply(wanted)
             case Effect() if wanted.kind == MODEL_CALL:
-                driver.settle(wanted, "succeeded", await self.ask_model(wanted.data))
+                return await self._model(wanted)
             case Effect():
                 driver.settle(wanted, "succeeded")
             case Tell() if isinstance(wanted.data, RequestCall):
                 return self._tool(wanted.data, wanted.to)
             case _:
                 pass
+        return None
+
+    async def _model(self, effect: Effect) -> Stopped | None:
+        call: ModelCall = effect.data
+        asked = next(f for f in reversed(self.driver.facts) if isinstance(f, ModelAsked) and f.call == call.call)
+        try:
+            result = await self.ask_model(call, asked)
+        except NotAsked as why:
+            return Stopped(self.recorded.turn, call.step, "", "", str(why))
+        if result is None:
+            self.driver.settle(effect, "unknown", None, "its host was lost")
+        else:
+            self.driver.settle(effect, "succeeded", result)
         return None
 
     def _reply(self, ask: Ask) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final, cast
 
 import msgspec
@@ -60,9 +61,18 @@ def _agent(move: Move) -> tuple[str, Any]:
     alone = arguments.get("text") if len(arguments) == 1 else None
     text = alone if isinstance(alone, str) else canonical(arguments)
     post = Post(
-        "1", text, name, "call", move.request.requesters[0], move.state.joined, parent=move.me, ref="perform"
+        "1", text, name, channel_of_tool(definition.name), move.request.requesters[0], move.state.joined,
+        parent=move.me, ref="perform",
     )  # fmt: skip
     return f"conversation/{move.id}", post
+
+
+_ACCOUNT: Final = re.compile(r"[A-Za-z0-9._~@+-]{1,100}")
+
+
+def channel_of_tool(tool: str) -> str:
+    """The channel `call`, with the tool as its account: what the agent costs is also what its tool costs."""
+    return f"call:{tool}" if _ACCOUNT.fullmatch(tool) else "call"
 
 
 _ACTORS: Final = {"workflow": _workflow, "agent": _agent}

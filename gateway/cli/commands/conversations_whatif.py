@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from gateway.cli.find import place_options
+from gateway.cli.operating_runs import key_option
 from gateway.cli.output import fields, output_option, printable
 from gateway.cli.tree import command as thespis_command
 
@@ -26,6 +27,7 @@ from gateway.cli.tree import command as thespis_command
 )
 @click.option("--temperature", type=click.FloatRange(0, 2), help="Another one.")
 @click.option("--from", "turn", type=click.IntRange(min=1), default=1, show_default=True, help="Begin with this turn.")
+@key_option
 @output_option
 @place_options
 def command(
@@ -35,6 +37,7 @@ def command(
     policy: str | None,
     temperature: float | None,
     turn: int,
+    key: str | None,
     output: str,
     url: str | None,
     data: str | None,
@@ -42,7 +45,8 @@ def command(
     """Answer the messages of CONVERSATION again with another model, other instructions or another policy.
 
     Models are asked, and cost what they cost. Tools are not called: what they said is taken from the record where the
-    call is the very same; else it ends there, and the exit status is 1. Nothing is recorded.
+    call is the very same; else it ends there, and the exit status is 1. The conversation stays as it is; what models
+    cost is taken from the budgets of the agent and the tenant, and shown by `thespis costs --by purpose`.
     """
     from gateway.cli.http import Api, call, path
     from gateway.problems import FAILED
@@ -52,7 +56,7 @@ def command(
     wanted = {name: value for name, value in body.items() if value is not None}
 
     async def ask(api: Api) -> dict[str, Any]:
-        return await api.post(path("conversations", conversation, "whatif"), wanted)
+        return await api.post(path("conversations", conversation, "whatif"), wanted, key=key)
 
     found = call(url, data, ask, timeout=660.0)
     if output != "table":
@@ -84,9 +88,8 @@ def _show(found: dict[str, Any]) -> None:
         click.echo(f"  cost: {_dollars(before['cost'])} → {_dollars(after['cost'])}")
     click.echo(f"in all: {_dollars(found['cost_before'])} → {_dollars(found['cost_after'])}")
     if stopped := found["stopped"]:
-        click.echo(
-            f"stopped in turn {stopped['turn']}: {stopped['tool']} {printable(stopped['arguments'])}: {stopped['why']}"
-        )
+        tool = f"{stopped['tool']} {printable(stopped['arguments'])}: " if stopped["tool"] else ""
+        click.echo(f"stopped in turn {stopped['turn']}: {tool}{stopped['why']}")
 
 
 def _answer(what: str, text: str) -> None:

@@ -16,13 +16,16 @@ from gateway.cli.tree import command as thespis_command
     "--by",
     default="agent",
     show_default=True,
-    help="Sum by these, with commas: step, turn, agent, conversation, cause, model, tenant, day.",
+    help="Sum by these, with commas: step, turn, agent, conversation, cause, model, tenant, day, tool, purpose.",
 )
 @click.option("--from", "since", metavar="DAY", help="The first day (UTC), as 2026-11-29.")
 @click.option("--to", "until", metavar="DAY", help="The last day (UTC).")
 @click.option("--agent", help="Only those of this agent.")
 @click.option("--conversation", help="Only those of this conversation.")
+@click.option("--cause", help="Only those that this message or event started.")
 @click.option("--model", help="Only those of this model.")
+@click.option("--tool", help="Only those of agents that are this tool of another one.")
+@click.option("--purpose", type=click.Choice(["turn", "summary", "what-if"]), help="Only those made for this.")
 @output_option
 @place_options
 def command(
@@ -31,19 +34,24 @@ def command(
     until: str | None,
     agent: str | None,
     conversation: str | None,
+    cause: str | None,
     model: str | None,
+    tool: str | None,
+    purpose: str | None,
     output: str,
     url: str | None,
     data: str | None,
 ) -> None:
     """Show what model calls cost, in dollars, exact to the last digit.
 
-    Costs that nobody knows are counted apart, never taken for 0; so is what lost calls are estimated at.
+    What-ifs count with the conversation they are about: `--by purpose` tells them apart. Costs that nobody knows are
+    counted apart, never taken for 0; so is what lost calls are estimated at.
     """
     from gateway.cli.http import Api, call
 
     async def read(api: Api) -> dict[str, Any]:
         wanted = {"by": by, "from": since, "to": until, "agent": agent, "conversation": conversation, "model": model}
+        wanted |= {"cause": cause, "tool": tool, "purpose": purpose}
         return await api.get("/v1/costs", wanted)
 
     found = call(url, data, read)
