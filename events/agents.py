@@ -56,7 +56,8 @@ class AgentTurnQueued(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class AgentTurnEnded(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A turn ended, or left the line: replied, failed, interrupted, cancelled, stuck."""
+    """A turn ended, or left the line: replied, failed, interrupted, cancelled, stuck, refused (the agent
+    takes none any more)."""
 
     conversation: str
     turn: int

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from actors.agents.agent_state import Agent, definition_of, drained, life_of, limits_of, move
 from actors.agents.lifecycle import TAKING
-from actors.agents.messages import AdmitTurn, TurnIsStuck, TurnMayBegin, TurnOver
+from actors.agents.messages import AdmitTurn, TurnAway, TurnIsStuck, TurnMayBegin, TurnOver, TurnRefused
 from actors.core.outputs import Reply, Tell, TellRefused
 from events.agents import AgentTurnAdmitted, AgentTurnEnded, AgentTurnQueued, AgentTurnStuck
 from events.envelope import Message
 from events.errors import Refused
+
+REFUSED_AT_ONCE: Final = 500
+"""Turns in line that one decision refuses; the next one goes on with the others."""
+
+OUT: Final = frozenset(("stopped", "failed", "quarantined"))
+"""Where nobody waits in line."""
 
 
 def admit(state: Agent, m: AdmitTurn, message: Message) -> list[Any]:
@@ -26,8 +32,7 @@ def admit(state: Agent, m: AdmitTurn, message: Message) -> list[Any]:
     if waiting is not None and waiting.turn == m.turn:
         return [Reply({"admitted": False})]
     if life_of(state) not in (*TAKING, "starting"):
-        why = f": {state.reason}" if state.reason else ""
-        raise Refused(f"{message.to} is {state.life}{why}", code="not-ready")
+        raise Refused(not_ready(message.to, state.life, state.reason), code="not-ready")
     gone: list[Any] = []
     if under_way is not None:  # its end was never told
         gone = [AgentTurnEnded(m.conversation, under_way[0], "replaced", message.time)]
@@ -40,6 +45,32 @@ def admit(state: Agent, m: AdmitTurn, message: Message) -> list[Any]:
         raise Refused(f"{len(state.queue)} turns of {message.to} wait; try again later", code="busy")
     queued = AgentTurnQueued(m.conversation, m.turn, m.ref, message.time, m.known)
     return [*gone, queued, Reply({"admitted": False})]
+
+
+def not_ready(agent: str, life: str, reason: str) -> str:
+    """Why an agent takes no turn."""
+    return f"{agent} is {life}: {reason}" if reason else f"{agent} is {life}"
+
+
+def clear_line(state: Agent, life: str, reason: str, message: Message) -> list[Any]:
+    """The agent takes no turns any more: those in line are refused, and told why."""
+    outs: list[Any] = []
+    for conversation, waiting in list(state.queue.items())[:REFUSED_AT_ONCE]:
+        refused = TurnRefused(waiting.ref, "not-ready", not_ready(message.to, life, reason))
+        outs.append(AgentTurnEnded(conversation, waiting.turn, "refused", message.time))
+        outs.append(Tell(_asker(conversation), refused))
+    if len(state.queue) > REFUSED_AT_ONCE:
+        outs.append(Tell(message.to, TurnAway()))
+    return outs
+
+
+def clear_more(state: Agent, _m: TurnAway, message: Message) -> list[Any]:
+    """There were more in line; unless the agent was started meanwhile, they are refused too."""
+    return clear_line(state, state.life, state.reason, message) if state.life in OUT else []
+
+
+def _asker(conversation: str) -> str:
+    return conversation if "/" in conversation else f"conversation/{conversation}"
 
 
 def _answer(state: Agent, number: int, known: str) -> dict[str, Any]:
@@ -73,9 +104,8 @@ def let_in(state: Agent, number: int, message: Message, gone: str = "") -> list[
     outs: list[Any] = []
     for conversation, waiting in list(state.queue.items())[: max(room, 0)]:
         definition = msgspec.Raw(b"null") if waiting.known == version.hash else version.definition
-        to = conversation if "/" in conversation else f"conversation/{conversation}"
         outs.append(AgentTurnAdmitted(conversation, waiting.turn, number, message.time))
-        outs.append(Tell(to, TurnMayBegin(waiting.ref, number, version.hash, definition)))
+        outs.append(Tell(_asker(conversation), TurnMayBegin(waiting.ref, number, version.hash, definition)))
     if state.life == "draining" and not active and not state.queue:
         outs.append(drained(message))
     return outs
@@ -89,7 +119,8 @@ def stuck(state: Agent, m: TurnIsStuck, message: Message) -> list[Any]:
     outs: list[Any] = [AgentTurnStuck(m.conversation, m.turn, m.since, message.time)]
     most, now = limits_of(state).stuck_turns, len(state.stuck) + 1
     if most and now >= most and state.life in ("ready", "draining", "starting"):
-        outs += move(state, "quarantine", message, reason=f"{now} turns in a row made no progress")
+        why = f"{now} turns in a row made no progress"
+        outs += [*move(state, "quarantine", message, reason=why), *clear_line(state, "quarantined", why, message)]
     return outs
 
 

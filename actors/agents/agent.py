@@ -2,8 +2,10 @@
 
 A version is used once `agent-start` found its models and tools; until then turns go on by the one before, and a turn
 under way always ends on the version it began with. As many turns as `limits.at_once` go on at once; the others are
-taken in the order they came, each conversation with one. Whoever is in line when the agent is stopped or quarantined
-stays there until it is started again.
+taken in the order they came, each conversation with one.
+
+Draining, it takes the turns under way and in line, and no others. When it is stopped, is quarantined or cannot start,
+the turns under way go on to their end, and those in line are refused like any that come then, with the reason.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from actors.agents.admission import admit, let_in, over, stuck, turned_away
+from actors.agents.admission import OUT, admit, clear_line, clear_more, let_in, over, stuck, turned_away
 from actors.agents.agent_state import (
     AGENT_START,
     Agent,
@@ -34,6 +36,7 @@ from actors.agents.messages import (
     MoveAgent,
     PublishAgent,
     SetBudget,
+    TurnAway,
     TurnIsStuck,
     TurnOver,
 )
@@ -111,7 +114,8 @@ def _outcome(state: Agent, m: Outcome, message: Message) -> list[Any]:
         return []
     problems = _problems(m)
     if state.life == "starting" and problems:
-        return move(state, "fail", message, reason="; ".join(problems))
+        reason = "; ".join(problems)
+        return [*move(state, "fail", message, reason=reason), *clear_line(state, "failed", reason, message)]
     if state.life == "starting":
         return [*move(state, "started", message, version=state.newest), *let_in(state, state.newest, message)]
     if state.life not in ("ready", "draining") or state.current == state.newest:
@@ -146,6 +150,9 @@ def _move(state: Agent, m: MoveAgent, message: Message) -> list[Any]:
     if target == "draining" and not state.active and not state.queue:
         outs.append(drained(message))
         target = "stopped"
+    if target in OUT and state.queue:
+        outs += clear_line(state, target, m.reason, message)
+        return [*outs, Reply({"state": target, "refused": len(state.queue)})]
     return [*outs, Reply({"state": target})]
 
 
@@ -157,6 +164,7 @@ _DECISIONS: Final[Mapping[type[Any], Callable[[Agent, Any, Message], list[Any]]]
     MoveAgent: _move,
     Outcome: _outcome,
     TellRefused: turned_away,
+    TurnAway: clear_more,
 }
 
 
@@ -212,7 +220,7 @@ def query(state: Agent, question: DescribeAgent) -> Any:
 
 agent = Kind(
     "agent", state=Agent, decide=decide, evolve=evolve, query=query, questions=[DescribeAgent],
-    inner=[AdmitTurn, TurnOver, TurnIsStuck],
-    messages=[PublishAgent, AdmitTurn, TurnOver, TurnIsStuck, MoveAgent, Outcome, TellRefused],
+    inner=[AdmitTurn, TurnOver, TurnIsStuck, TurnAway],
+    messages=[PublishAgent, AdmitTurn, TurnOver, TurnIsStuck, TurnAway, MoveAgent, Outcome, TellRefused],
     events=AGENT_EVENTS, snapshot_every=1000,
 )  # fmt: skip

@@ -8,7 +8,7 @@
 | ready, busy, draining | reload · reject | the same: a new version is used, or not |
 | ready, busy | drain | draining: turns under way and in line are taken, no more |
 | draining | take, rest · drained | draining · stopped |
-| starting, ready, busy, draining, quarantined | stop | stopped |
+| starting, ready, busy, draining, quarantined | stop | stopped: turns under way end, those in line are refused |
 | starting, ready, busy, draining | quarantine | quarantined |
 | quarantined | release | starting |
 """

@@ -41,6 +41,18 @@ class TurnMayBegin(msgspec.Struct, frozen=True, omit_defaults=True):
     definition: msgspec.Raw
 
 
+class TurnRefused(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Told to a conversation that waited: the agent takes no turns any more, and this is why."""
+
+    ref: str
+    code: str
+    reason: str
+
+
+class TurnAway(msgspec.Struct, frozen=True):
+    """An agent tells itself: more turns in line are to be refused."""
+
+
 class TurnOver(msgspec.Struct, frozen=True, omit_defaults=True):
     """A conversation's turn ended, or it does not want one any more."""
 

@@ -115,6 +115,7 @@ class MovedAgentOut(BaseModel):
 
     name: str
     state: str | None = None
+    refused: int | None = Field(None, description="turns that were in line and are answered with the reason")
     position: int
     duplicate: bool
 

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from actors.agents.admission import REFUSED_AT_ONCE
 from actors.agents.agent import agent, query
 from actors.agents.agent_state import AGENT_START, StartAgent, life_of
 from actors.agents.definition.plan import AgentDefinition, Budgets, Limits, encode_definition, hash_of
@@ -16,9 +17,11 @@ from actors.agents.messages import (
     MoveAgent,
     PublishAgent,
     SetBudget,
+    TurnAway,
     TurnIsStuck,
     TurnMayBegin,
     TurnOver,
+    TurnRefused,
 )
 from actors.core.outputs import Effect, Outcome, Reply, Tell, TellRefused
 from actors.testing import given
@@ -249,11 +252,53 @@ def test_an_agent_with_nothing_to_do_is_drained_at_once() -> None:
     ready().when(MoveAgent("drain")).replied({"state": "stopped"})
 
 
-def test_who_waits_when_it_is_stopped_begins_when_it_is_started_again() -> None:
-    scenario = ready(limits=Limits(at_once=1)).when(admit("a")).when(admit("b")).when(MoveAgent("stop"))
+@pytest.mark.parametrize(("trigger", "target"), [("stop", "stopped"), ("quarantine", "quarantined")])
+def test_who_waits_when_it_is_stopped_is_refused_with_the_reason(trigger: str, target: str) -> None:
+    scenario = ready(limits=Limits(at_once=1)).when(admit("a")).when(admit("b")).when(admit("c", 3))
+    why = f"agent/ada is {target}: maintenance"
+    scenario.when(MoveAgent(trigger, "user:ben", "maintenance")).then(
+        AgentMoved("busy", target, trigger, NOW, "user:ben", "maintenance"),
+        AgentTurnEnded("b", 1, "refused", NOW),
+        Tell("conversation/b", TurnRefused("admit:1", "not-ready", why)),
+        AgentTurnEnded("c", 3, "refused", NOW),
+        Tell("conversation/c", TurnRefused("admit:3", "not-ready", why)),
+        Reply({"state": target, "refused": 2}),
+    )
+    scenario.when(admit("d")).refused("not-ready")
+    scenario.when(TurnOver("b", 1, "failed")).then()
     scenario.when(TurnOver("a", 1, "replied")).then(AgentTurnEnded("a", 1, "replied", NOW))
-    scenario.when(MoveAgent("start")).when(checked(1))
-    assert AgentTurnAdmitted("b", 1, 1, NOW) in scenario.outputs
+
+
+def test_a_draining_agent_that_is_stopped_refuses_who_still_waits() -> None:
+    scenario = ready(limits=Limits(at_once=1)).when(admit("a")).when(admit("b")).when(MoveAgent("drain"))
+    scenario.when(MoveAgent("stop"))
+    assert events(scenario)[1:] == [AgentTurnEnded("b", 1, "refused", NOW)]
+
+
+def test_who_waits_for_an_agent_that_cannot_start_is_told_why() -> None:
+    scenario = new().when(publish(definition())).when(admit("a"))
+    scenario.when(checked(1, "there is no model x")).then(
+        AgentMoved("starting", "failed", "fail", NOW, reason="there is no model x"),
+        AgentTurnEnded("a", 1, "refused", NOW),
+        Tell("conversation/a", TurnRefused("admit:1", "not-ready", "agent/ada is failed: there is no model x")),
+    )
+
+
+def test_a_long_line_is_refused_in_parts_unless_the_agent_is_started_meanwhile() -> None:
+    scenario = ready(limits=Limits(at_once=1)).when(admit("a"))
+    for n in range(REFUSED_AT_ONCE + 2):
+        scenario.when(admit(f"c{n}"))
+    scenario.when(MoveAgent("stop"))
+    assert len(events(scenario)) == REFUSED_AT_ONCE + 1
+    assert Tell("agent/ada", TurnAway()) in scenario.outputs
+    scenario.when(TurnAway())
+    assert events(scenario) == [
+        AgentTurnEnded(f"c{n}", 1, "refused", NOW) for n in range(REFUSED_AT_ONCE, REFUSED_AT_ONCE + 2)
+    ]
+    assert scenario.state.queue == {}
+    scenario.when(TurnAway()).then()
+    begun = ready(limits=Limits(at_once=1)).when(admit("a")).when(admit("b"))
+    begun.when(TurnAway()).then()
 
 
 @pytest.mark.parametrize("trigger", ["started", "take", "dance", "release"])

@@ -9,7 +9,14 @@ import msgspec
 import pytest
 
 from actors.agents.definition.plan import AgentDefinition, Budgets, Limits
-from actors.agents.messages import CloseConversation, DeclareVariable, InterruptTurn, SetVariable
+from actors.agents.messages import (
+    CloseConversation,
+    DeclareVariable,
+    InterruptTurn,
+    MoveAgent,
+    SetBudget,
+    SetVariable,
+)
 from actors.agents.replaying import Changes, Divergence, NotAsked, WhatIf, replay, rerun, whatif
 from actors.models.port import ModelCall
 from events.conversations import ModelAsked
@@ -108,6 +115,28 @@ def test_turns_of_all_sorts_run_again_without_a_divergence() -> None:
     for turn in range(1, turns + 1):
         again = rerun(events, turn, conversation.decide)
         assert (again.divergence, again.turns) == (None, turns - turn + 1), turn
+
+
+@pytest.mark.parametrize("channel", ["http", "telegram:1"])
+def test_turns_that_fail_before_a_model_answers_run_again_without_a_divergence(channel: str) -> None:
+    async def script(room: Room) -> None:
+        await room.open(channel=channel)
+        await room.say("slow")  # the turn takes too long
+        await room.quiet()
+        await room.insist("budget/agent.ada", SetBudget("0"))
+        await room.say("no money")
+        await room.quiet()
+        await room.insist("agent/ada", MoveAgent("stop"))
+        await room.say("nobody there")
+
+    world = World()
+    world.seconds = lambda call: 900.0
+    made = definition(budgets=Budgets(agent="9"), limits=Limits(turn_timeout=60.0))
+    events = recorded(script, made, world=world)
+    ended = [msgspec.json.decode(e.data)["code"] for e in events if e.type == "TurnEnded"]
+    assert ended == ["timeout", "budget", "not-ready"]
+    again = rerun(events, 1, conversation.decide)
+    assert (again.divergence, again.turns) == (None, 3)
 
 
 def changed(events: list[Event], type: str, **fields: Any) -> list[Event]:

@@ -10,12 +10,14 @@ from actors.agents.messages import (
     SetBudget,
     SetVariable,
 )
+from actors.agents.replaying import rerun
 from events.conversations import (
     AgentAdopted,
     ModelAnswered,
+    OutboundIntended,
     TurnEnded,
 )
-from tests.conversations.place import Room, World, definition, run
+from tests.conversations.place import Room, World, conversation, definition, run
 
 
 def test_a_running_turn_ends_on_the_version_it_began_with() -> None:
@@ -44,6 +46,52 @@ def test_an_agent_that_takes_no_turn_fails_it_and_says_why() -> None:
         assert (await room.only(TurnEnded, id="x"))[0].code == "not-found"
 
     run(script)
+
+
+def test_a_turn_in_line_ends_with_the_reason_when_the_agent_is_stopped_and_the_one_under_way_with_its_answer() -> None:
+    async def script(room: Room) -> None:
+        await room.say("hello", "a")
+        await room.until("ModelAsked")
+        await room.say("hello", "b")
+        await room.say("and again", "b")
+        await room.until("AgentTurnQueued")
+        said = await room.insist("agent/ada", MoveAgent("stop", reason="maintenance"))
+        assert said == {"state": "stopped", "refused": 1}
+        for id in "ab":
+            await room.quiet(id)
+        assert [e.status for e in await room.only(TurnEnded, id="a")] == ["replied"]
+        why = "agent/ada is stopped: maintenance"
+        ended = await room.only(TurnEnded, id="b")
+        assert [(e.status, e.code, e.reason) for e in ended] == [("failed", "not-ready", why)] * 2
+        sent = await room.only(OutboundIntended, id="b")
+        assert [(s.kind, s.text) for s in sent] == [("failure", why)] * 2
+        events = await room.log("b")
+        assert rerun(events, 1, conversation.decide).divergence is None
+        await room.insist("agent/ada", MoveAgent("start"))
+        await room.settle()
+        await room.say("hello", "b")
+        await room.quiet("b")
+        assert (await room.only(TurnEnded, id="b"))[-1].status == "replied"
+
+    run(script, agent=definition(limits=Limits(at_once=1)))
+
+
+def test_a_draining_agent_answers_who_is_in_line_and_then_stops() -> None:
+    async def script(room: Room) -> None:
+        await room.say("hello", "a")
+        await room.until("ModelAsked")
+        await room.say("hello", "b")
+        await room.until("AgentTurnQueued")
+        assert await room.insist("agent/ada", MoveAgent("drain")) == {"state": "draining"}
+        await room.say("hello", "c")
+        for id in "abc":
+            await room.quiet(id)
+        await room.settle()
+        found = [(await room.only(TurnEnded, id=id))[0] for id in "abc"]
+        assert [(e.status, e.code) for e in found] == [("replied", ""), ("replied", ""), ("failed", "not-ready")]
+        assert (await room.state("agent/ada"))["life"] == "stopped"
+
+    run(script, agent=definition(limits=Limits(at_once=1)))
 
 
 def test_a_turn_waits_in_line_until_the_agent_has_room() -> None:

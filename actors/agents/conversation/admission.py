@@ -13,7 +13,7 @@ from actors.agents.conversation.guarding import flaw_of, guarded, judged, why
 from actors.agents.conversation.state import run_of
 from actors.agents.conversation.watching import limits_of, watch_admitted
 from actors.agents.definition.plan import AgentDefinition, encode_definition
-from actors.agents.messages import ReadVariables, TurnMayBegin, TurnOver
+from actors.agents.messages import ReadVariables, TurnMayBegin, TurnOver, TurnRefused
 from actors.agents.prompt.assemble import TEMPLATES
 from actors.agents.prompt.scopes import scopes_needed, variables_of
 from actors.agents.variables import Declared, merged, problem_of
@@ -38,6 +38,11 @@ def may_begin(d: Decision, m: TurnMayBegin) -> None:
         _admitted(d, m.version, m.hash, msgspec.json.decode(m.definition))
     elif d.state.turn is None or str(d.state.turn.number) != number:
         d.out(Tell(f"agent/{d.state.agent}", TurnOver(d.id, int(number), "interrupted")))
+
+
+def turned_away(d: Decision, m: TurnRefused) -> None:
+    """The turn waited in line, and the agent takes no turns any more."""
+    refused(d, m.ref.partition(":")[2], m.code, m.reason)
 
 
 def _waits(d: Decision, number: str) -> bool:

@@ -35,6 +35,7 @@ from actors.agents.messages import (
     RemoveVariable,
     SetVariable,
     TurnMayBegin,
+    TurnRefused,
 )
 from actors.channels.port import Channel
 from actors.channels.table import CHANNELS
@@ -48,11 +49,11 @@ from events.conversations import CONVERSATION_EVENTS
 from events.envelope import Message
 
 MESSAGES: Final = (
-    OpenConversation, Post, InterruptTurn, CloseConversation, CheckTurn, TurnMayBegin, CallFinished, CallWaits,
-    SetVariable, DeclareVariable, RemoveVariable, ReadVariables, Outcome, Replied, TellRefused,
+    OpenConversation, Post, InterruptTurn, CloseConversation, CheckTurn, TurnMayBegin, TurnRefused, CallFinished,
+    CallWaits, SetVariable, DeclareVariable, RemoveVariable, ReadVariables, Outcome, Replied, TellRefused,
 )  # fmt: skip
 
-INNER: Final = (CheckTurn, TurnMayBegin, CallFinished, CallWaits)
+INNER: Final = (CheckTurn, TurnMayBegin, TurnRefused, CallFinished, CallWaits)
 
 SNAPSHOT_EVERY: Final = 500
 """Events."""
@@ -146,6 +147,7 @@ _HANDLERS: Final[Mapping[type[Any], Callable[[Decision, Any], None]]] = {
     CloseConversation: doors.close,
     CheckTurn: _check,
     TurnMayBegin: admission.may_begin,
+    TurnRefused: admission.turned_away,
     CallFinished: tool_uses.finished,
     CallWaits: tool_uses.waits,
     SetVariable: doors.variable,

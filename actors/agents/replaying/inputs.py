@@ -33,6 +33,7 @@ from events.conversations import (
     ModelLost,
     OutboundDelivered,
     OutboundFailed,
+    OutboundIntended,
     ToolAnswered,
     ToolWaits,
     TurnAdmitted,
@@ -50,7 +51,7 @@ def feed(driver: Driver, fact: Any, following: Any) -> str:
     step = _FEEDS.get(fact.__class__)
     if step is None:
         return "today's code does not do this here"
-    driver.now = max(driver.now, getattr(fact, "at", 0) - 1)
+    driver.now = getattr(fact, "at", driver.now + 1) - 1  # it is decided at that very time, to the microsecond
     return step(driver, fact, following) or ""
 
 
@@ -183,6 +184,13 @@ def _ended(driver: Driver, e: TurnEnded, _following: Any) -> str | None:
             return None
 
 
+def _intended(driver: Driver, e: OutboundIntended, _following: Any) -> str | None:
+    """A turn that fails says so before it ends, for the reason it ends for."""
+    if e.kind != "failure":
+        return "today's code does not do this here"
+    return _ended(driver, TurnEnded(e.turn, "failed", e.at, e.text, e.data["code"]), None)
+
+
 def _closed(driver: Driver, e: ConversationClosed | MessageTurnedAway, _following: Any) -> str | None:
     return driver.try_give(CloseConversation(reason=e.reason), "user:replay")
 
@@ -218,6 +226,7 @@ _FEEDS: Final[dict[type[Any], Callable[[Driver, Any, Any], str | None]]] = {
     Guarded: _guarded,
     OutboundDelivered: _delivery,
     OutboundFailed: _delivery,
+    OutboundIntended: _intended,
     TurnEnded: _ended,
     ConversationClosed: _closed,
     MessageTurnedAway: _closed,
