@@ -102,6 +102,10 @@ def test_wrong_words_are_told(at: At) -> None:
     assert "no workflow" in at("workflows", "show", "none", status=3)
     assert "there is no workflow/none" in at("runs", "start", "none", status=3)
     assert "inputs" in at("runs", "start", "doubling", "--input", "n=many", status=5)
+    assert "--variable 'n'" in at("runs", "start", "doubling", "--variable", "n", status=2)
+    assert "declares no such variable" in at(
+        "runs", "start", "doubling", "--input", "n=1", "--variable", "tone=warm", status=5
+    )  # fmt: skip
     assert "no run" in at("runs", "show", "none", status=3)
     for verb in ("cancel", "pause", "resume", "retry", "watch"):
         assert "no run" in at("runs", verb, "none", status=3)

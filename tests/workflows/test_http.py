@@ -61,6 +61,30 @@ async def test_a_run_is_started_and_waited_for(site: Door) -> None:
     assert listed["counts"]["succeeded"] >= 1
 
 
+async def test_a_run_begins_with_the_context_variables_it_is_given_and_its_fork_goes_on_with_what_its_steps_set(
+    site: Door,
+) -> None:
+    source = """
+name: toned
+variables: {tone: {type: string, default: plain}, seen: {type: array, merge: append}}
+steps:
+  look: {task: variables.set, with: {values: {seen: [one]}}}
+  done: {needs: [look], value: 1}
+"""
+    await site.publish(source)
+    body = {"variables": {"tone": "warm"}, "wait": 30}
+    run = await site.post("/v1/workflows/toned/runs", body)
+    assert run["status"] == "succeeded"
+    actor = await site.get(f"/v1/actors/run/{run['run']}")
+    assert actor["state"]["variables"]["values"] == {"tone": "warm", "seen": ["one"]}
+    fork = await site.post(f"/v1/runs/{run['run']}/fork", {"from": "done"})
+    await site.until(f"/v1/runs/{fork['run']}", holds=lambda found: found["status"] == "succeeded")
+    forked = await site.get(f"/v1/actors/run/{fork['run']}")
+    assert forked["state"]["variables"]["values"] == {"tone": "warm", "seen": ["one"]}
+    wrong = await site.post("/v1/workflows/toned/runs", {"variables": {"tone": 3}}, status=422)
+    assert (wrong["reason_code"], "variables.tone" in wrong["detail"]) == ("variables", True)
+
+
 async def test_without_waiting_the_run_is_answered_as_it_stands_and_watched_to_its_end(site: Door) -> None:
     status, _, run = await site.call("POST", "/v1/workflows/doubling/runs", json={"inputs": {"n": 1}})
     assert (status, run["status"] in ("queued", "running")) in ((202, True), (200, False))
