@@ -6,7 +6,6 @@ partitions it sent tells, so that hosts with none of these need not look.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -30,14 +29,13 @@ tells as bits (-1 likewise)."""
 
 
 class Doorbell:
-    """Rings on `ctl.head`, at most once per turn of the event loop unless others wrote in between, and listens."""
+    """Rings on `ctl.head`, and listens. A ring leaves with whatever else this turn of the event loop sends."""
 
     def __init__(self, bus: Wire, heard: Heard) -> None:
         """`heard` is called for every ring, our own included."""
         self._bus = bus
         self._heard = heard
         self._head = 0
-        self._rings: list[tuple[int, int, int]] = []
         self._subscription: Subscription | None = None
 
     async def start(self) -> None:
@@ -56,19 +54,8 @@ class Doorbell:
         if head <= self._head:
             return
         self._head = head
-        rings = self._rings
-        if not rings:
-            asyncio.get_running_loop().call_soon(self._send)
-        elif rings[-1][0] == before:
-            _, before, earlier = rings.pop()
-            mail |= earlier
-        rings.append((head, before, mail))
-
-    def _send(self) -> None:
-        rings, self._rings = self._rings, []
         try:
-            for head, before, mail in rings:
-                self._bus.send(SUBJECT, b"%d" % head, {WROTE: f"{before} {mail:x}"})
+            self._bus.send(SUBJECT, b"%d" % head, {WROTE: f"{before} {mail:x}"})
         except ThespisError as error:
             log.debug("the doorbell is silent: %s", error)
 

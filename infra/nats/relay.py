@@ -38,6 +38,9 @@ from infra.nats.provision import (
 
 log = logging.getLogger("thespis.relay")
 
+GATHER = 0.01
+"""Seconds between reads of a log that grows by less than a page meanwhile: other hosts write in small commits."""
+
 _MIDDLE = ord("m")
 
 
@@ -87,6 +90,7 @@ class Relay:
         self._futile = 0
         self._generation = 0
         self._fed: deque[Event] = deque()
+        self._rest_until = 0.0
         self._changed = asyncio.Event()
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
         self._flying: deque[tuple[int, int]] = deque()
@@ -261,15 +265,28 @@ class Relay:
         """The events after the last one sent, from what was handed over if possible."""
         if self._sent >= self._head:
             return ()
+        loop = asyncio.get_running_loop()
+        events = self._handed_over()
+        if not events and (rest := self._rest_until - loop.time()) > 0:
+            await asyncio.sleep(rest)
+            events = self._handed_over()
+        if events:
+            return events
+        read = await self._store.read(self._sent, self._page)
+        if not read:
+            self._head = await self._store.head()
+        elif len(read) < self._page:
+            self._rest_until = loop.time() + GATHER
+        return read
+
+    def _handed_over(self) -> list[Event]:
+        """Of what was handed over, the events after the last one sent."""
         fed, after = self._fed, self._sent
         while fed and fed[0].position <= after:
             fed.popleft()
-        if fed and fed[0].position == after + 1:
-            return [fed.popleft() for _ in range(min(len(fed), self._page))]
-        events = await self._store.read(after, self._page)
-        if not events:
-            self._head = await self._store.head()
-        return events
+        if not fed or fed[0].position != after + 1:
+            return []
+        return [fed.popleft() for _ in range(min(len(fed), self._page))]
 
     def _publish(self, events: Sequence[Event]) -> None:
         limit = self._connection.client.max_payload
