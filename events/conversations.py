@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from events.models import ModelAnswer, ModelFailure, ModelTry
+from events.registry import Type, as_before, versioned
 
 
 class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -78,6 +79,8 @@ class MessageReceived(msgspec.Struct, frozen=True, omit_defaults=True):
     """The run whose context variables the turn that answers it sees."""
     variables: dict[str, Any] = {}
     """Context variables of the step that asks."""
+    requesters: list[str] = []
+    """Everybody in whose name it is written, from the person to the actor; empty: the sender alone."""
 
 
 class MessageTurnedAway(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -367,8 +370,11 @@ class ConversationClosed(msgspec.Struct, frozen=True, omit_defaults=True):
     reason: str = ""
 
 
-CONVERSATION_EVENTS = (
-    ConversationOpened, MessageReceived, MessageTurnedAway, TurnStarted, TurnAdmitted, AgentAdopted, VariablesRead,
+MESSAGE_RECEIVED = versioned(MessageReceived, schema=2, upcasters={1: as_before})
+"""Version 1 knew one requester, the sender."""
+
+CONVERSATION_EVENTS: tuple[type[Any] | Type, ...] = (
+    ConversationOpened, MESSAGE_RECEIVED, MessageTurnedAway, TurnStarted, TurnAdmitted, AgentAdopted, VariablesRead,
     ContextAssembled, BudgetAsked, ModelAsked, ModelAnswered, ModelFailed, ModelLost, Guarded, ToolAsked, ToolWaits,
     ToolAnswered, AnswerRejected, TurnReplied, TurnEnded, TurnStuck, HistoryCompacted, OutboundIntended,
     OutboundAttempted, OutboundDelivered, OutboundFailed, ConversationClosed,

@@ -46,6 +46,11 @@ def versioned(
     return Type(type_name, struct, schema, chain)
 
 
+def as_before(value: dict[str, Any]) -> dict[str, Any]:
+    """The upcaster to a version that only has a field more, with a default that says what older ones meant."""
+    return value
+
+
 def as_type(item: type[Any] | Type) -> Type:
     """A bare struct is a type of its own name at schema version 1."""
     return item if isinstance(item, Type) else versioned(item)

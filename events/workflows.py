@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from events.registry import Type, as_before, versioned
+
 
 class StepError(msgspec.Struct, frozen=True, omit_defaults=True):
     """What went wrong: `kind` is what retry rules and `catch` look at (error, timeout, lost, cancelled, unknown, …)."""
@@ -49,6 +51,8 @@ class RunStarted(msgspec.Struct, frozen=True, omit_defaults=True):
     """Of a run that handles some of the items of its parent's map: which."""
     reports_to: str = ""
     """The workflow that is told of the end."""
+    requesters: list[str] = []
+    """Everybody in whose name it runs, besides `by`: of a run that is a tool, the people of the turn and the agents."""
 
 
 class RunPlanned(msgspec.Struct, frozen=True):
@@ -311,8 +315,11 @@ class ChildEnded(msgspec.Struct, frozen=True, omit_defaults=True):
     """Of a part of a map: its items that failed."""
 
 
-RUN_EVENTS = (
-    RunStarted, RunPlanned, RunPaused, RunUnpaused, RunClosing, RunRetried, RunDeferred,
+RUN_STARTED = versioned(RunStarted, schema=2, upcasters={1: as_before})
+"""Version 1 knew one requester, `by`."""
+
+RUN_EVENTS: tuple[type[Any] | Type, ...] = (
+    RUN_STARTED, RunPlanned, RunPaused, RunUnpaused, RunClosing, RunRetried, RunDeferred,
     RunFinished,
     StepQueued, StepWaiting, EventAwaited, EventWaitOver,
     StepRetrying, StepSucceeded, StepFailed, StepSkipped, StepCancelling, StepCancelled,

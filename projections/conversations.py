@@ -147,7 +147,7 @@ PROJECTION = Projection(
     "conversations",
     version=1,
     tables=[CONVERSATIONS, TURNS],
-    types=[*_BARE, *FOLDS],
+    types=[*(ev.MESSAGE_RECEIVED if t is ev.MessageReceived else t for t in _BARE), *FOLDS],
     keys=keys,
     apply=apply,
     reads=("tenant", "stream", "correlation"),

@@ -12,7 +12,15 @@ import msgspec
 
 from events.definitions import WorkflowRunEnded, WorkflowRunQueued
 from events.envelope import Event
-from events.workflows import RunClosing, RunFinished, RunPaused, RunRetried, RunStarted, RunUnpaused
+from events.workflows import (
+    RUN_STARTED,
+    RunClosing,
+    RunFinished,
+    RunPaused,
+    RunRetried,
+    RunStarted,
+    RunUnpaused,
+)
 from projections.core.definition import Projection, Ref, Row, Table
 from projections.core.rows import Rows
 from projections.timeline import PROGRESS, STEP_EVENTS, STEPS, fold, no_progress, place, steps_of, text
@@ -57,7 +65,7 @@ COUNTS: Final = Table("run_counts", {"tenant": str, "status": str, "runs": int},
 
 STATUSES: Final = ("queued", "running", "succeeded", "failed", "cancelled")
 
-_RUN_EVENTS: Final = (RunStarted, RunPaused, RunUnpaused, RunClosing, RunFinished)
+_RUN_EVENTS: Final = (RUN_STARTED, RunPaused, RunUnpaused, RunClosing, RunFinished)
 _COUNTED: Final = (RunStarted, RunFinished, RunRetried, WorkflowRunQueued, WorkflowRunEnded)
 
 

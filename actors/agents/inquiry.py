@@ -13,7 +13,7 @@ import msgspec
 from actors.agents.messages import ConversationReplied, InterruptTurn, Post
 from actors.core.kind import Kind
 from actors.core.outputs import Reply, Tell, TellRefused
-from events.address import own_name
+from events.address import OUTSIDE, own_name
 from events.agents import INQUIRY_EVENTS, InquiryAnswered, InquiryMade
 from events.envelope import Message
 from events.errors import Refused
@@ -30,6 +30,8 @@ class Inquire(msgspec.Struct, frozen=True, omit_defaults=True):
     """The run whose context variables the agent is shown."""
     variables: dict[str, Any] = {}
     """Those of the step that asks."""
+    requesters: list[str] = []
+    """Everybody in whose name it is asked: none of them may agree to what the agent wants to do."""
 
 
 class StopInquiry(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -74,6 +76,8 @@ def decide(state: Inquiry, message: Message) -> list[Any]:
 
 def _inquire(state: Inquiry, m: Inquire, message: Message) -> list[Any]:
     key = message.to.partition("/")[2]
+    if m.requesters and message.sender.partition(":")[0] in OUTSIDE:
+        raise Refused(f"{message.sender} cannot ask in the name of {', '.join(m.requesters)}", code="speaker")
     made = InquiryMade(
         m.agent, m.conversation or key, m.message, message.time, own_name(m.by, message.sender), m.run, m.variables
     )  # fmt: skip
@@ -84,7 +88,7 @@ def _inquire(state: Inquiry, m: Inquire, message: Message) -> list[Any]:
         return [reply]
     post = Post(
         message.to, m.message, agent=m.agent, channel="actor", sender=made.by, ref="inquiry",
-        run=m.run, variables=m.variables,
+        run=m.run, variables=m.variables, requesters=list(dict.fromkeys([*m.requesters, made.by])),
     )  # fmt: skip
     return [made, Tell(f"conversation/{made.conversation}", post), reply]
 

@@ -121,6 +121,8 @@ class Post(msgspec.Struct, frozen=True, omit_defaults=True):
     """The run whose context variables the answer is given with; only an actor can name one."""
     variables: dict[str, Any] = {}
     """Context variables of the scope `step`: for the turn that answers this."""
+    requesters: list[str] = []
+    """Everybody in whose name it is written, where that is more than the sender; only an actor can name them."""
 
 
 class ConversationReplied(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -16,6 +16,7 @@ from actors.workflows.places import in_plan, part_of
 from actors.workflows.renewal import retried
 from actors.workflows.state import ENDED, Items, Part, Run, Scope
 from events import workflows as ev
+from events.address import is_address
 from events.agents import VariableDeclared, VariableRemoved, VariableSet
 
 
@@ -34,6 +35,8 @@ def _started(run: Run, e: ev.RunStarted) -> None:
     run.inputs, run.parent, run.labels, run.priority = e.inputs, e.parent, e.labels, e.priority
     run.started_at = e.at
     run.reports_to = e.reports_to
+    starter = [e.by] if e.by and not is_address(e.by) else []
+    run.requesters = list(dict.fromkeys([*starter, *e.requesters]))
     run.part = msgspec.convert(e.part, Part) if e.part is not None else None
 
 

@@ -27,6 +27,8 @@ class StartRun(msgspec.Struct, frozen=True, omit_defaults=True):
     """The workflow that is told `RunOver` at the end, so that the next run may begin."""
     variables: dict[str, Any] = {}
     """Context variables of the run that begin with another value than the definition says."""
+    requesters: list[str] = []
+    """As in `StartWorkflow`."""
 
 
 class StartWorkflow(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -44,6 +46,9 @@ class StartWorkflow(msgspec.Struct, frozen=True, omit_defaults=True):
     forked_from: str = ""
     variables: dict[str, Any] = {}
     """Context variables of the run that begin with another value than the definition says."""
+    requesters: list[str] = []
+    """Everybody in whose name it runs, besides `by`; only an actor can name them. None of them may agree to what the
+    run, or an agent that it asks, wants agreement for."""
 
 
 class SetSchedule(msgspec.Struct, frozen=True):

@@ -159,6 +159,8 @@ class Run(msgspec.Struct, omit_defaults=True):
     usage: dict[str, str] = {}
     told: dict[str, str] = {}
     """What of the usage the parent knows."""
+    requesters: list[str] = []
+    """Everybody in whose name it runs and who is no run: whoever started it, or had it started as a tool."""
     variables: Variables = msgspec.field(default_factory=Variables)
     """Its context variables."""
 

@@ -141,6 +141,8 @@ class TaskCall(msgspec.Struct, frozen=True, omit_defaults=True):
     heartbeat: float | None = None
     variables_of: str = ""
     """The run whose context variables count; "": `run`."""
+    requesters: list[str] = []
+    """Everybody in whose name the run goes, from the person to the last agent."""
 
 
 class TaskResult(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -20,7 +20,7 @@ from actors.workflows.context import unfit
 from actors.workflows.inputs import checked, schema_problem
 from actors.workflows.messages import CancelRun, RunEnded, RunOver, SetSchedule, StartRun, StartWorkflow, StopRun
 from actors.workflows.plan import Plan, Recurrence, decode_plan, encode_plan
-from events.address import own_name, split
+from events.address import is_address, own_name, split
 from events.definitions import (
     DEFINITION_EVENTS,
     WorkflowPublished,
@@ -148,6 +148,8 @@ def _start(state: Workflow, m: StartWorkflow, message: Message) -> list[Any]:
 
 def _let_in(state: Workflow, m: StartWorkflow, message: Message) -> list[Any]:
     newest = _newest(state, message)
+    if m.requesters and not is_address(message.sender):
+        raise Refused(f"{message.sender} cannot ask in the name of {', '.join(m.requesters)}", code="speaker")
     try:
         split(f"run/{m.run}")
     except InvalidName as error:
@@ -181,6 +183,7 @@ def _begin(request: StartWorkflow, version: Version, message: Message) -> list[A
     start = StartRun(
         version.plan, request.inputs, request.parent, request.labels, request.priority, request.by,
         request.results, request.forked_from, reports_to=message.to, variables=request.variables,
+        requesters=request.requesters,
     )  # fmt: skip
     admitted = WorkflowRunAdmitted(request.run, request.version, message.time, request.by)
     return [admitted, Tell(f"run/{request.run}", start)]

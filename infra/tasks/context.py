@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -19,13 +19,25 @@ class Context:
     `key` is the same for every attempt of a step: give it to services that know idempotency keys. `cancelled` turns
     true when the call is to stop; a task in a thread or a process should look at it now and then (or call `check`), an
     async one is cancelled as any coroutine. `run` is the address of the run (`run/7`), `variables_of` that of the run
-    whose context variables count: of a part of a map, the run around it.
+    whose context variables count: of a part of a map, the run around it. `requesters` are those in whose name it runs.
     """
 
-    __slots__ = ("_amounts", "_say", "attempt", "cancelled", "key", "run", "step", "task", "tenant", "variables_of")
+    __slots__ = (
+        "_amounts", "_say", "attempt", "cancelled", "key", "requesters", "run", "step", "task", "tenant",
+        "variables_of",
+    )  # fmt: skip
 
     def __init__(
-        self, task: str, tenant: str, run: str, step: str, attempt: int, key: str, say: Say, variables_of: str = ""
+        self,
+        task: str,
+        tenant: str,
+        run: str,
+        step: str,
+        attempt: int,
+        key: str,
+        say: Say,
+        variables_of: str = "",
+        requesters: Sequence[str] = (),
     ) -> None:
         self.task = task
         self.tenant = tenant
@@ -34,6 +46,7 @@ class Context:
         self.attempt = attempt
         self.key = key
         self.variables_of = variables_of or run
+        self.requesters = list(requesters)
         self.cancelled = False
         self._say = say
         self._amounts: dict[str, Decimal] | None = None

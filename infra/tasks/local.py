@@ -191,8 +191,9 @@ class Executor:
         running.started = self._now()
         say = partial(self._said, running, loop)
         running.context = Context(
-            task.name, running.name[0], call.run, call.step, call.attempt, call.key, say, call.variables_of
-        )
+            task.name, running.name[0], call.run, call.step, call.attempt, call.key, say, call.variables_of,
+            call.requesters,
+        )  # fmt: skip
         timeout = task.timeout if call.timeout is None else call.timeout
         running.timers.append(loop.call_later(timeout, self._out_of_time, running, timeout))
         if call.heartbeat is not None:

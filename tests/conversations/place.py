@@ -324,7 +324,7 @@ class Room(Stage):
         return [fact for fact in await self.facts(id) if isinstance(fact, types)]
 
 
-NAMES = {t.__name__ for t in CONVERSATION_EVENTS}
+NAMES = {t.name for t in KINDS}
 
 
 def run(

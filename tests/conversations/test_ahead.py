@@ -57,7 +57,7 @@ def test_the_state_is_the_one_that_folding_gives(seed: int) -> None:
         other = random.random() < 0.2
         for at, event in enumerate(events):
             if other and at == len(events) // 2:  # the same decision, read from the log
-                event = KINDS.decode(type(event).__name__, 1, msgspec.json.encode(event))
+                event = KINDS.decode(type(event).__name__, KINDS.of(event).schema, msgspec.json.encode(event))
             state = conversation.evolve(state, event)
             plain = fold.evolve(plain, event)
         assert encode_state(state) == encode_state(plain)

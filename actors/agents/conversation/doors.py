@@ -94,7 +94,7 @@ def _receive(d: Decision, m: Post, id: str) -> None:
     received = MessageReceived(
         state.messages + 1, id, sender, m.text, d.now, label,
         m.attachments, d.message.sender if by_actor else "", m.ref, d.message.correlation,
-        m.run, m.variables,
+        m.run, m.variables, m.requesters,
     )  # fmt: skip
     d.emit(received)
     if state.turn is not None and policy == "interrupt":
@@ -106,9 +106,11 @@ def _receive(d: Decision, m: Post, id: str) -> None:
 
 
 def _of_a_step(m: Post, by_actor: bool) -> None:
-    """A run and variables of a step come with what an actor posts, and nobody else's."""
+    """A run, variables of a step and others' names come with what an actor posts, and nobody else's."""
     if not by_actor and (m.run or m.variables):
         raise Refused("a run and variables of a step come with the messages of steps alone", code="variables")
+    if not by_actor and m.requesters:
+        raise Refused(f"nobody can write in the name of {', '.join(m.requesters)}", code="speaker")
     if m.run:
         try:
             kind, _ = split(m.run)

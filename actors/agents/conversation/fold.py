@@ -100,7 +100,7 @@ def _received(state: Conversation, e: MessageReceived) -> None:
     state.recent = [*state.recent, e.id] if len(state.recent) < RECENT else [*state.recent[1:], e.id]
     message = Inbound(
         e.number, e.id, e.sender, e.text, e.label, e.attachments, e.asker, e.ref, e.cause,
-        run=e.run, variables=e.variables,
+        run=e.run, variables=e.variables, requesters=e.requesters,
     )  # fmt: skip
     state.waiting = [*state.waiting, message]
 

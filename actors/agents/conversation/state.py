@@ -41,6 +41,7 @@ class Inbound(msgspec.Struct, frozen=True, omit_defaults=True):
     """A guard has not decided about it yet."""
     run: str = ""
     variables: dict[str, Any] = {}
+    requesters: list[str] = []
 
 
 class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -200,6 +201,11 @@ class Conversation(msgspec.Struct, omit_defaults=True):
     outbox: list[Outbound] = []
     unsure: list[int] = []
     """Numbers of what the channel may have or not."""
+
+
+def requesters_of(turn: Turn) -> list[str]:
+    """Everybody in whose name a turn is taken: who wrote its messages, and who had them written."""
+    return list(dict.fromkeys(name for m in turn.messages for name in (m.requesters or [m.sender])))
 
 
 def run_of(turn: Turn) -> str:

@@ -13,7 +13,7 @@ from actors.agents.conversation.decision import Decision
 from actors.agents.conversation.guarding import guards_of_calls
 from actors.agents.conversation.outbound import intend
 from actors.agents.conversation.spending import budgets_of
-from actors.agents.conversation.state import ToolCall
+from actors.agents.conversation.state import ToolCall, requesters_of
 from actors.agents.conversation.watching import check_later
 from actors.agents.prompt.parts import joined
 from actors.core.outputs import Tell, TellRefused
@@ -73,11 +73,14 @@ def ask_tools(d: Decision, uses: list[ToolUse]) -> None:
 
 def _request(d: Decision, use: ToolUse, ordinal: int, labels: dict[str, str]) -> RequestCall:
     turn = d.turn
-    people = list(dict.fromkeys(m.sender for m in turn.messages))
     return RequestCall(
-        use.name, use.arguments, [*people, f"agent/{d.state.agent}"], f"{turn.number}.{ordinal}", labels, budgets_of(d),
+        use.name, use.arguments, _chain(d), f"{turn.number}.{ordinal}", labels, budgets_of(d),
         d.state.agent, d.definition.roles, d.id, turn.number, guards=guards_of_calls(d.definition),
     )  # fmt: skip
+
+
+def _chain(d: Decision) -> list[str]:
+    return list(dict.fromkeys([*requesters_of(d.turn), f"agent/{d.state.agent}"]))
 
 
 def _trusted_texts(d: Decision) -> list[str]:

@@ -17,11 +17,12 @@ from events.agents import CONTEXT_EVENTS
 from events.conversations import CONVERSATION_EVENTS
 from events.envelope import Message
 from events.errors import Refused
+from events.registry import Registry
 
 Decide = Callable[[Conversation, Message], list[Any]]
 """Of the kind: `conversation_kind().decide`."""
 
-_FACTS = frozenset((*CONVERSATION_EVENTS, *CONTEXT_EVENTS))
+_FACTS = frozenset(type.struct for type in Registry((*CONVERSATION_EVENTS, *CONTEXT_EVENTS)))
 
 
 class Driver:

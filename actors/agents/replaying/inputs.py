@@ -58,7 +58,7 @@ def feed(driver: Driver, fact: Any, following: Any) -> str:
 def _received(driver: Driver, e: MessageReceived, _following: Any) -> str | None:
     post = Post(
         e.id, e.text, sender=e.sender, label=e.label, attachments=e.attachments, ref=e.ref,
-        run=e.run, variables=e.variables,
+        run=e.run, variables=e.variables, requesters=e.requesters,
     )  # fmt: skip
     return driver.try_give(post, e.asker or e.sender)
 

@@ -50,7 +50,7 @@ def _workflow(move: Move) -> tuple[str, Any]:
     name = definition.annotations.get("workflow") or definition.name
     start = StartWorkflow(
         move.id, move.pinned.arguments, definition.annotations.get("version"), Parent(move.me, "perform"),
-        by=move.request.requesters[0],
+        by=move.request.requesters[0], requesters=move.request.requesters,
     )  # fmt: skip
     return f"workflow/{name}", start
 
@@ -62,7 +62,7 @@ def _agent(move: Move) -> tuple[str, Any]:
     text = alone if isinstance(alone, str) else canonical(arguments)
     post = Post(
         "1", text, name, channel_of_tool(definition.name), move.request.requesters[0], move.state.joined,
-        parent=move.me, ref="perform",
+        parent=move.me, ref="perform", requesters=move.request.requesters,
     )  # fmt: skip
     return f"conversation/{move.id}", post
 

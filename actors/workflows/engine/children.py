@@ -33,7 +33,7 @@ def start(turn: Turn, place: str, action: WorkflowAction) -> None:
     parent = Parent("" if action.mode == "forget" else turn.address, place, depth, action.on_close)
     given = cast("dict[str, Any]", inputs or {})
     by = f"{turn.address}:{place}"
-    start = StartWorkflow(child, given, action.version, parent, run.labels, run.priority, by)
+    start = StartWorkflow(child, given, action.version, parent, run.labels, run.priority, by, requesters=run.requesters)
     turn.emit(StepWaiting(place, f"run {child}", turn.now, ref=f"run/{child}", attempt=attempt))
     turn.out(Ask(f"workflow/{action.workflow}", start, place))
 

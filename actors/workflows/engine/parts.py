@@ -82,7 +82,9 @@ def start(turn: Turn, at: str) -> None:
     )  # fmt: skip
     parent = Parent(turn.address, at, 1 if run.parent is None else run.parent.depth)
     by = f"{turn.address}:{place}"
-    message = StartRun(run.plan, run.inputs, parent, run.labels, run.priority, by, part=piece)
+    message = StartRun(
+        run.plan, run.inputs, parent, run.labels, run.priority, by, part=piece, requesters=run.requesters
+    )
     turn.out(Ask(child, message, at))
 
 

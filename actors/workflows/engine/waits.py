@@ -97,9 +97,16 @@ def ask(turn: Turn, place: str, action: ApprovalAction) -> None:
     turn.emit(StepWaiting(place, "an approval", turn.now, ref=address, attempt=attempt))
     request = RequestApproval(
         ref=place, what=what, title=action.title or place, approvers=list(action.approvers), quorum=action.quorum,
-        expires=action.expires, requested_by=turn.address,
+        expires=action.expires, requested_by=turn.address, requesters=_excluded(turn),
     )  # fmt: skip
     turn.out(Ask(address, request, place))
+
+
+def _excluded(turn: Turn) -> list[str]:
+    """Who may not agree. Whoever has an agent start a run is not who agrees to its steps; whoever starts one
+    themselves may, where the definition lets them."""
+    chain = turn.run.requesters
+    return chain if any(name.startswith("agent/") for name in chain) else []
 
 
 def decided(turn: Turn, message: ApprovalDecided) -> None:

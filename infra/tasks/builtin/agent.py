@@ -96,7 +96,8 @@ class _Inquiry:
             message += f"\n\nAnswer with JSON alone that fits this JSON Schema:\n{_encode(question.output).decode()}"
         run = self._context.run
         asked = Inquire(
-            question.agent, message, question.conversation, run, self._context.variables_of, question.variables
+            question.agent, message, question.conversation, run, self._context.variables_of, question.variables,
+            self._context.requesters,
         )  # fmt: skip
         await self._asking.send(self._context, self.address, asked, "ask")
 
