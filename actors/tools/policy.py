@@ -61,7 +61,7 @@ def judge(published: Published, facts: Facts) -> CallJudged:
         return judged("deny", "", f"{facts.definition.name} is not granted to {asker(facts)}")
     if level and not facts.definition.sandbox and facts.definition.via == "function":
         return judged("deny", "", f"{risk_of(facts.definition)} needs the sandbox level {level}; the tool has none")
-    found = [rule for rule in policy.rules if not unmet(rule, facts)]
+    found = [rule for rule in policy.rules if not unmet(policy, rule, facts)]
     if not found:
         return judged("deny", "", f"no rule allows {risk_of(facts.definition)} by {facts.definition.name}")
     rule = max(found, key=_strictness)
@@ -84,7 +84,7 @@ def _strictness(rule: Rule) -> tuple[int, int, bool, float, float]:
 
 def explain(policy: Policy, facts: Facts) -> list[Explained]:
     """Every rule, in the order it is written, with what keeps it from applying."""
-    found = [(rule, unmet(rule, facts)) for rule in policy.rules]
+    found = [(rule, unmet(policy, rule, facts)) for rule in policy.rules]
     return [Explained(rule.id, rule.decision, not missing, missing) for rule, missing in found]
 
 

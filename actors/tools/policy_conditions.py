@@ -45,15 +45,23 @@ def granted(policy: Policy, facts: Facts) -> bool:
     return any(
         _any(name, grant.tools)
         and _one(agent_of(facts), grant.agents)
-        and _many(facts.roles, grant.roles)
+        and _many(roles_of(policy, facts), grant.roles)
         and _one(facts.tenant, grant.tenants)
         for grant in policy.grants
     )
 
 
-def unmet(rule: Rule, facts: Facts) -> list[str]:
-    """The conditions of a rule that do not hold, in words."""
+def roles_of(policy: Policy, facts: Facts) -> list[str]:
+    """The roles that the policy gives to who calls. What an agent's own file names is no role of its: whoever publishes
+    an agent would decide what it may do."""
+    return [role for role, agents in policy.roles.items() if _any(agent_of(facts), agents)]
+
+
+def unmet(policy: Policy, rule: Rule, facts: Facts) -> list[str]:
+    """The conditions of a rule that do not hold, in words. Roles that an agent's file names count for what denies."""
     when, definition = rule.when, facts.definition
+    given = roles_of(policy, facts)
+    roles = list(dict.fromkeys([*given, *facts.roles])) if rule.decision == "deny" else given
     risk = risk_of(definition)
     people = [name.removeprefix("user:") for name in facts.requesters]
     checks = (
@@ -62,7 +70,7 @@ def unmet(rule: Rule, facts: Facts) -> list[str]:
         (_one(definition.effect_class, when.effects), f"the effect class is {definition.effect_class}"),
         (_one(definition.via, when.via), f"it is performed via {definition.via}"),
         (_one(agent_of(facts), when.agents), f"the agent is {agent_of(facts)}"),
-        (_many(facts.roles, when.roles), f"the roles are {', '.join(facts.roles) or 'none'}"),
+        (_many(roles, when.roles), f"the roles are {', '.join(roles) or 'none'}"),
         (_one(facts.tenant, when.tenants), f"the tenant is {facts.tenant}"),
         (_many([*people, *facts.requesters], when.requesters), f"those who ask are {', '.join(facts.requesters)}"),
     )

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from fnmatch import fnmatchcase
 from typing import Annotated, Any, ClassVar, Final, Literal, cast
 
 from pydantic import AfterValidator, Field, WithJsonSchema
@@ -85,7 +86,7 @@ class WhenModel(Model):
     agents: Texts = []
     """Agents, by name or pattern; `-` is a person's own call."""
     roles: Texts = []
-    """Roles of who asks: one of them."""
+    """Roles of the agent: one of them, as `roles` gives them; a rule that denies counts those of its file too."""
     tenants: Texts = []
     """Tenants."""
     requesters: Texts = []
@@ -132,7 +133,7 @@ class GrantModel(Model):
     agents: Texts = []
     """By these agents; empty: by all, and by people (`-`)."""
     roles: Texts = []
-    """In one of these roles."""
+    """In one of these roles, which `roles` gives to agents."""
     tenants: Texts = []
     """In these tenants."""
 
@@ -172,6 +173,8 @@ class PolicyModel(Model):
     """The level of the sandbox that a tier of risk needs."""
     guards: list[GuardModel] = []
     """Who looks at arguments and results."""
+    roles: dict[str, list[str]] = {}
+    """Which agents have a role, by name or pattern; what an agent's own file names gives it nothing."""
 
 
 EXAMPLE: Final[dict[str, Any]] = {
@@ -224,11 +227,24 @@ def _beyond_form(document: Document, model: PolicyModel) -> list[Problem]:
         elif rule.approvers and len(set(rule.approvers)) < rule.quorum:
             few = f"a quorum of {rule.quorum} cannot be reached by {len(set(rule.approvers))} approvers"
             problems.append(document.problem(f"{at}/quorum", few))
+    problems += _unbound(document, model)
     for n, guard in enumerate(model.guards):
         if guard.name not in DETECTORS:
             hint = nearest(guard.name, DETECTORS)
             problems.append(document.problem(f"/guards/{n}", f"there is no guard {guard.name!r}", hint))
     return problems
+
+
+def _unbound(document: Document, model: PolicyModel) -> list[Problem]:
+    """Roles that let something happen and that nobody has."""
+    named = [(f"/grants/{n}/roles", grant.roles) for n, grant in enumerate(model.grants)]
+    named += [(f"/rules/{n}/when/roles", r.when.roles) for n, r in enumerate(model.rules) if r.decision != "deny"]
+    return [
+        document.problem(at, f"no agent has the role {role!r}", f"give it to some: roles: {{{role}: [AGENT]}}")
+        for at, roles in named
+        for role in roles
+        if not any(fnmatchcase(known, role) for known in model.roles)
+    ]
 
 
 def _policy(model: PolicyModel) -> Policy:
@@ -237,6 +253,7 @@ def _policy(model: PolicyModel) -> Policy:
         [Grant(g.tools, g.agents, g.roles, g.tenants) for g in model.grants],
         {str(tier): str(level) for tier, level in model.sandbox.items()},
         [guard.model_dump(mode="json", exclude_defaults=True) for guard in model.guards], model.description,
+        model.roles,
     )  # fmt: skip
 
 

@@ -74,7 +74,7 @@ class Grant(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
     """A policy as it is stored with each version. `sandbox` is the level that a tier of risk needs, `guards` those that
-    look at arguments (`tool-call`) and results (`tool-result`)."""
+    look at arguments (`tool-call`) and results (`tool-result`). `roles` says which agents have a role."""
 
     name: str
     rules: list[Rule]
@@ -82,10 +82,12 @@ class Policy(msgspec.Struct, frozen=True, omit_defaults=True):
     sandbox: dict[str, str] = {}
     guards: list[Any] = []
     description: str = ""
+    roles: dict[str, list[str]] = {}
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """All that a call is judged by. `agent` is "" for a person's own call; `at` in µs."""
+    """All that a call is judged by. `agent` is "" for a person's own call; `roles` are those that its own file names;
+    `at` in µs."""
 
     definition: ToolDefinition
     arguments: dict[str, Any]

@@ -89,7 +89,7 @@ CONDITIONS: list[tuple[str, Facts, Facts]] = [
     ("via: mcp", facts(via="mcp"), facts()),
     ("agents: 'help*'", facts(), facts(agent="agent/other")),
     ("agents: '-'", facts(agent=""), facts()),
-    ("roles: staff", facts(roles=["staff"]), facts(roles=["guest"])),
+    ("roles: staff", facts(), facts(agent="agent/other", roles=["staff"])),
     ("tenants: 'd*'", facts(), facts(tenant="other")),
     ("requesters: ada", facts(), facts(requesters=["user:bob"])),
     ("requesters: 'agent/*'", facts(), facts(requesters=["user:ada"])),
@@ -119,7 +119,7 @@ CONDITIONS: list[tuple[str, Facts, Facts]] = [
 
 @pytest.mark.parametrize(("when", "holds", "fails"), CONDITIONS, ids=[c[0] for c in CONDITIONS])
 def test_a_condition_holds_where_it_says(when: str, holds: Facts, fails: Facts) -> None:
-    text = f"{ALL}rules: [{{id: a, decision: allow, when: {{{when}}}}}]"
+    text = f"{ALL}roles: {{staff: [helper]}}\nrules: [{{id: a, decision: allow, when: {{{when}}}}}]"
     assert decided(text, holds) == "allow"
     assert decided(text, fails) == "deny"
     rules = explain(read_policy(text), fails)
@@ -150,11 +150,31 @@ def test_what_others_say_of_their_tools_can_only_raise_the_risk(risk: str) -> No
 
 def test_grants_are_for_whom_they_name() -> None:
     rules = "rules: [{id: a, decision: allow}]"
-    text = f"grants: [{{tools: 'files.*', agents: helper, roles: staff, tenants: default}}]\n{rules}"
-    good = {"tool": "files.read", "roles": ["staff"]}
+    staff = "roles: {staff: ['help*', x]}\n"
+    text = f"{staff}grants: [{{tools: 'files.*', agents: [helper, y], roles: staff, tenants: default}}]\n{rules}"
+    good = {"tool": "files.read"}
     assert decided(text, facts(**good)) == "allow"
-    for other in ({"tool": "mail.send"}, {"agent": "agent/x"}, {"roles": []}, {"tenant": "t"}, {"agent": ""}):
+    for other in ({"tool": "mail.send"}, {"agent": "agent/x"}, {"agent": "agent/y"}, {"tenant": "t"}, {"agent": ""}):
         assert decided(text, facts(**(good | other))) == "deny"
+
+
+@pytest.mark.parametrize("by", ["grants: [{tools: '*', roles: admin}]\nrules: [{id: a, decision: allow}]",
+                                "grants: ['*']\nrules: [{id: a, decision: allow, when: {roles: admin}}]",
+                                "grants: ['*']\nrules: [{id: a, decision: ask, when: {roles: 'adm*'}}]"])  # fmt: skip
+def test_an_agent_that_calls_itself_admin_in_its_own_file_is_none(by: str) -> None:
+    text = f"roles: {{admin: [root]}}\n{by}"
+    assert decided(text, facts(agent="agent/root")) == ("ask" if "ask" in by else "allow")
+    assert decided(text, facts(agent="agent/mallory", roles=["admin"])) == "deny"
+    with pytest.raises(DefinitionInvalid) as wrong:
+        read_policy(by)  # nobody has the role: what is written could never let anything happen
+    assert [p.message.startswith("no agent has the role 'adm") for p in wrong.value.problems] == [True]
+    assert "roles: {adm" in wrong.value.problems[0].hint
+
+
+def test_what_an_agent_says_of_itself_can_only_be_held_against_it() -> None:
+    text = f"{ALL}rules: [{{id: a, decision: allow}}, {{id: guests, decision: deny, when: {{roles: guest}}}}]"
+    assert decided(text, facts()) == "allow"
+    assert decided(text, facts(roles=["guest"])) == "deny"
 
 
 def by_default(given: Facts) -> str:

@@ -199,7 +199,7 @@ class AgentModel(Model):
     double_texting: Literal["enqueue", "merge", "interrupt", "reject"] = "enqueue"
     """What becomes of a message that comes during a turn."""
     roles: Texts = []
-    """Roles that policies grant tools to."""
+    """Roles it is denied tools in. They grant nothing: which roles an agent has is said by the policy."""
     budgets: BudgetsModel = BudgetsModel()
     """What may be spent."""
     summary: SummaryModel = SummaryModel()

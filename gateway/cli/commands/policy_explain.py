@@ -25,7 +25,7 @@ RISKS = ("read-local", "read-network", "write-reversible", "write-external", "pr
 )
 @click.option("--agent", default="", help="Who calls; left out, it is a person's own call.")
 @click.option("--label", "labels", multiple=True, help="Of an argument (* for all), as to=untrusted/private.")
-@click.option("--role", "roles", multiple=True, help="A role of who asks.")
+@click.option("--role", "roles", multiple=True, help="A role that the agent's file names.")
 @click.option("--requester", "requesters", multiple=True, help="Who asks, from the person to the agent.")
 @click.option("--tenant", default="default", help="The tenant of the call.", show_default=True)
 @click.option("--at", help="When, as 2026-11-29T14:00  [default: now]")
