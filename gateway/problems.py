@@ -115,9 +115,10 @@ class Row(msgspec.Struct, frozen=True):
 
 
 OK, FAILED, USAGE, NOT_FOUND, INVALID, CONFLICT, TRY_AGAIN, DENIED, UNKNOWN_OUTCOME, CORRUPT, BUG = (*range(10), 70)
-"""Exit codes of the command line, stable. 1: it ran, and what it looked at is not well; 2: wrong usage; 4: bad input;
-5: contradicts what is recorded, or the actor refused; 6: no server, or not now: the same call may be tried again;
-7: no token, or not allowed; 8: repeat with the same idempotency key to learn the outcome; 70: a bug."""
+"""Exit codes of the command line, stable. 1: it ran, and what it looked at is not well; 2: wrong usage, or a file
+that is not there; 4: bad input; 5: contradicts what is recorded, or the actor refused; 6: no server, or not now: the
+same call may be tried again; 7: no token, or not allowed; 8: repeat with the same idempotency key to learn the outcome;
+70: a bug."""
 
 PROBLEMS: Final[dict[type[e.ThespisError], Row]] = {
     e.ThespisError: Row("Something went wrong", 500, BUG, "the server's log says more, under this request's id"),

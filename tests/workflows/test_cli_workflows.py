@@ -73,7 +73,7 @@ def test_a_definition_is_checked_without_a_server_and_every_problem_is_told(thes
     assert {"file", "line", "column", "pointer", "message", "hint"} <= set(found[0])
     (thespis.cwd / "good.yaml").write_text(REVIEW)
     assert thespis("workflows", "check", "good.yaml").returncode == 0
-    assert thespis("workflows", "check", "none.yaml").returncode == 1
+    assert thespis("workflows", "check", "none.yaml").returncode == 2
     (thespis.cwd / "latin.yaml").write_bytes(b"name: a\nsteps: \xff\n")
     done = thespis("workflows", "check", "latin.yaml")
     assert (done.returncode, done.stdout.decode().startswith("latin.yaml:2:")) == (1, True)
