@@ -34,7 +34,7 @@ WAYS: Final = (
     ("thespis conversations list", "GET /v1/conversations"),
     ("thespis conversations show CONVERSATION", "GET /v1/conversations/CONVERSATION"),
     ("thespis tools list", "GET /v1/tools"),
-    ("thespis policy show", "GET /v1/policies"),
+    ("thespis policy list", "GET /v1/policies"),
     ("thespis budgets list", "GET /v1/budgets"),
     ("thespis workflows list", "GET /v1/workflows"),
     ("thespis workflows show NAME", "GET /v1/workflows/NAME"),

@@ -122,6 +122,17 @@ async def test_tools_are_listed_shown_run_disabled_and_approved(at: At) -> None:
     await at("tools", "show", "nothing", status=3)
 
 
+async def test_a_policy_that_there_is_not_is_told_with_the_command_that_lists_them(at: At) -> None:
+    hint = (await at("policy", "show", "nope", status=3)).splitlines()[-1]
+    assert hint == "hint: `thespis policy list` lists them"
+    (found,) = await at.json("policy", "list")
+    assert found["name"] == "default"
+    line = (await at("policy", "list")).splitlines()[1].split()
+    assert line[:3] == ["default", str(found["version"]), found["hash"]]
+    shown = (await at("policy", "show", found["name"])).splitlines()
+    assert [line.split() for line in shown[:2]] == [["version", str(found["version"])], ["hash", found["hash"]]]
+
+
 async def test_costs_and_budgets(at: At, site: Site) -> None:
     await site.say("costly", "hello", agent="echo")
     found = await at.json("costs", "--by", "agent,model")

@@ -89,6 +89,7 @@ COMMANDS: Final[dict[str, dict[str, str]]] = {
         "assets show": "Show an asset, what it was made from and what was made from it.",
         "assets explain-stale": "Say whether an asset would be made anew, and why.",
         "policy": "Look at the rules about tools, and try others.",
+        "policy list": "List policies.",
         "policy show": "Show the policy that calls are judged by.",
         "policy explain": "Say what the policy makes of a call, rule by rule.",
         "policy dry-run": "Judge the calls there were by another policy.",
