@@ -15,6 +15,7 @@ from projections import (
     runs,
     throughput,
     tools,
+    variables,
     workflows,
 )
 from projections.core.chronicle import Chronicle
@@ -44,6 +45,7 @@ PROJECTIONS = [
     runs.PROJECTION,
     throughput.PROJECTION,
     tools.PROJECTION,
+    variables.PROJECTION,
     workflows.PROJECTION,
 ]
 """The read models that come with the system; a workspace's own are added to them by name."""

@@ -183,6 +183,9 @@ class RunOut(RunRow):
     """A run, and where it stands."""
 
     inputs: dict[str, Any]
+    variables: dict[str, Any] = Field(
+        description="its context variables that have a value; of a secret the reference to it"
+    )
     outputs: Any = None
     steps: dict[str, int] = Field(description="how many have each status, items and iterations included")
     waiting: list[WaitingOut] = Field(description="the first hundred")

@@ -56,11 +56,21 @@ async def detail(call: Call, row: Row) -> dict[str, Any]:
     return {
         **shown(row),
         "inputs": started.inputs if started is not None else {},
+        "variables": await _variables(call, id),
         "outputs": finished.outputs if finished is not None else None,
         "steps": {status: number for status, number in steps.items() if number},
         "waiting": waiting,
         "position": row["position"],
     }
+
+
+async def _variables(call: Call, id: str) -> dict[str, Any]:
+    """The context variables that have a value now; those of a secret are references."""
+    await caught_up(call, "variables")
+    where = [Filter("holder", "=", f"run/{id}")]
+    query = Query(call.tenant, "variables", where, [Order("name")], MAX_LIMIT)
+    rows = (await call.door.models.query("variables", query)).rows
+    return {row["name"]: msgspec.json.decode(row["value"]) for row in rows if row["value"] is not None}
 
 
 async def _waiting(call: Call, row: Row, family: Family) -> list[dict[str, Any]]:

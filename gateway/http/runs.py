@@ -72,6 +72,7 @@ async def _then(call: Call, row: dict[str, Any], at: int) -> dict[str, Any]:
         "error": error.get("message"),
         "usage": state.get("usage", {}),
         "inputs": state.get("inputs", {}),
+        "variables": state.get("variables", {}).get("values", {}),
         "outputs": state.get("outputs"),
         "steps": dict(counts),
         "waiting": [_wait(node) for node in known if node["status"] in ("waiting", "queued", "retrying", "unknown")],

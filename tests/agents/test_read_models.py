@@ -25,6 +25,9 @@ from events.agents import (
     BudgetReserved,
     BudgetSet,
     BudgetSettled,
+    VariableDeclared,
+    VariableRemoved,
+    VariableSet,
 )
 from events.models import ModelAnswer, ModelFailure, Price, Usage
 from events.pricing import priced
@@ -121,6 +124,20 @@ def test_a_stuck_turn_is_shown_and_goes_on() -> None:
     assert (turn["status"], turn["code"], turn["reason"]) == ("failed", "model", "because")
     assert rows(log, "conversations")[0]["status"] == "closed"
     assert [i["open"] for i in rows(log, "inbox")] == [False]
+
+
+def test_a_variable_is_in_its_row_with_its_last_value_until_it_is_removed() -> None:
+    log = ListLog()
+    said(
+        log, VariableDeclared("tone", {"type": "string"}, "first", True, NOW, "user:ada"),
+        VariableSet("tone", "env:TONE", None, NOW + 1, "run/r"), VariableSet("seen", [None], [None], NOW + 2),
+    )  # fmt: skip
+    seen, tone = rows(log, "variables")
+    assert (tone["schema"], tone["merge"], tone["secret"]) == ('{"type":"string"}', "first", True)
+    assert (tone["value"], tone["at"], tone["by"], tone["holder"]) == ('"env:TONE"', NOW + 1, "run/r", seen["holder"])
+    assert (seen["name"], seen["value"]) == ("seen", "[null]")
+    said(log, VariableRemoved("tone", NOW + 3))
+    assert [(row["name"], row["value"]) for row in rows(log, "variables")] == [("seen", "[null]"), ("tone", None)]
 
 
 # -- costs

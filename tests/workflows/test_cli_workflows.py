@@ -136,6 +136,30 @@ def test_a_run_from_start_to_its_steps(at: At) -> None:
     assert "math.double" in at("workflows", "show", "doubling", "--source")
 
 
+def test_the_context_variables_of_a_run_are_shown_and_of_a_secret_its_name_alone(at: At) -> None:
+    definition = """name: toned
+variables:
+  tone: {type: string, default: plain}
+  key: {secret: true}
+  seen: {type: array, merge: append}
+  none: {type: string}
+steps:
+  look: {task: variables.set, with: {values: {seen: [one]}}}
+"""
+    (at.thespis.cwd / "toned.yaml").write_text(definition)
+    at("workflows", "publish", "toned.yaml")
+    run = at.json("runs", "start", "toned", "--variable", "tone=warm", "--variable", "key=env:MAIL_KEY", "--wait")
+    expected = {"tone": "warm", "key": "env:MAIL_KEY", "seen": ["one"]}
+    assert run["variables"] == expected
+    assert at.json("runs", "show", run["run"])["variables"] == expected
+    shown = at("runs", "show", run["run"])
+    line = next(line for line in shown.splitlines() if line.startswith("variables"))
+    assert json.loads(line.removeprefix("variables")) == expected
+    early = next(n for n in range(3, 20) if "tone" in at.json("runs", "show", run["run"], "--at", str(n))["variables"])
+    then = at.json("runs", "show", run["run"], "--at", str(early))
+    assert (then["variables"]["tone"], "seen" in then["variables"]) == ("warm", False)
+
+
 def test_the_same_key_is_the_same_run(at: At) -> None:
     first = at.json("runs", "start", "doubling", "--input", "n=1", "--key", "once", "--wait")
     again = at.json("runs", "start", "doubling", "--input", "n=1", "--key", "once", "--wait")
