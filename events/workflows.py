@@ -53,6 +53,8 @@ class RunStarted(msgspec.Struct, frozen=True, omit_defaults=True):
     """The workflow that is told of the end."""
     requesters: list[str] = []
     """Everybody in whose name it runs, besides `by`: of a run that is a tool, the people of the turn and the agents."""
+    cause: str = ""
+    """What started it all: the correlation that what its steps ask for has."""
 
 
 class RunPlanned(msgspec.Struct, frozen=True):
@@ -316,7 +318,7 @@ class ChildEnded(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 RUN_STARTED = versioned(RunStarted, schema=2, upcasters={1: as_before})
-"""Version 1 knew one requester, `by`."""
+"""Version 1 knew one requester, `by`, and not the cause."""
 
 RUN_EVENTS: tuple[type[Any] | Type, ...] = (
     RUN_STARTED, RunPlanned, RunPaused, RunUnpaused, RunClosing, RunRetried, RunDeferred,

@@ -2,7 +2,8 @@
 
 An unknown cost is counted, never taken for 0: a sum is `usd` of the known ones and how many are `unknown`. A call that
 was lost counts apart, at its `estimated` cost, until its answer comes late after all. Calls of what-ifs count with the
-conversation they are about, and say so by their `purpose`.
+conversation they are about, and say so by their `purpose`. The `cause` is the correlation of what started it all, the
+same that budgets of a cause are named by: of an agent that a step of a run asks, what started the run.
 """
 
 from __future__ import annotations

@@ -36,6 +36,7 @@ def _started(run: Run, e: ev.RunStarted) -> None:
     run.started_at = e.at
     run.reports_to = e.reports_to
     starter = [e.by] if e.by and not is_address(e.by) else []
+    run.cause = e.cause
     run.requesters = list(dict.fromkeys([*starter, *e.requesters]))
     run.part = msgspec.convert(e.part, Part) if e.part is not None else None
 

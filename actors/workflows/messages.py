@@ -29,6 +29,8 @@ class StartRun(msgspec.Struct, frozen=True, omit_defaults=True):
     """Context variables of the run that begin with another value than the definition says."""
     requesters: list[str] = []
     """As in `StartWorkflow`."""
+    cause: str = ""
+    """As in `StartWorkflow`."""
 
 
 class StartWorkflow(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -49,6 +51,8 @@ class StartWorkflow(msgspec.Struct, frozen=True, omit_defaults=True):
     requesters: list[str] = []
     """Everybody in whose name it runs, besides `by`; only an actor can name them. None of them may agree to what the
     run, or an agent that it asks, wants agreement for."""
+    cause: str = ""
+    """What started it all, where a run starts another one; empty: the correlation of this message."""
 
 
 class SetSchedule(msgspec.Struct, frozen=True):

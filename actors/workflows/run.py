@@ -105,7 +105,7 @@ def _start(turn: Turn, message: StartRun) -> None:
             plan.name, plan.version, plan.hash, message.inputs, turn.now, message.parent, message.labels, priority,
             message.by, message.forked_from,
             msgspec.to_builtins(message.part) if message.part is not None else None, message.reports_to,
-            message.requesters,
+            message.requesters, message.cause or turn.message.correlation or turn.message.id,
         )
     )  # fmt: skip
     turn.emit(RunPlanned(message.plan))

@@ -161,6 +161,8 @@ class Run(msgspec.Struct, omit_defaults=True):
     """What of the usage the parent knows."""
     requesters: list[str] = []
     """Everybody in whose name it runs and who is no run: whoever started it, or had it started as a tool."""
+    cause: str = ""
+    """What started it all."""
     variables: Variables = msgspec.field(default_factory=Variables)
     """Its context variables."""
 

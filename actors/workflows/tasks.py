@@ -143,6 +143,8 @@ class TaskCall(msgspec.Struct, frozen=True, omit_defaults=True):
     """The run whose context variables count; "": `run`."""
     requesters: list[str] = []
     """Everybody in whose name the run goes, from the person to the last agent."""
+    cause: str = ""
+    """What started the run: the correlation of what the task asks others for."""
 
 
 class TaskResult(msgspec.Struct, frozen=True, omit_defaults=True):

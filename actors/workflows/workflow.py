@@ -148,8 +148,9 @@ def _start(state: Workflow, m: StartWorkflow, message: Message) -> list[Any]:
 
 def _let_in(state: Workflow, m: StartWorkflow, message: Message) -> list[Any]:
     newest = _newest(state, message)
-    if m.requesters and not is_address(message.sender):
-        raise Refused(f"{message.sender} cannot ask in the name of {', '.join(m.requesters)}", code="speaker")
+    if (m.requesters or m.cause) and not is_address(message.sender):
+        whose = ", ".join(m.requesters) or m.cause
+        raise Refused(f"{message.sender} cannot ask in the name of {whose}", code="speaker")
     try:
         split(f"run/{m.run}")
     except InvalidName as error:
@@ -165,7 +166,8 @@ def _let_in(state: Workflow, m: StartWorkflow, message: Message) -> list[Any]:
         raise Refused("; ".join(problems), code="inputs")
     if wrong := unfit(plan, m.variables):
         raise Refused("; ".join(wrong), code="variables")
-    request = replace(m, inputs=inputs, version=number, by=own_name(m.by, message.sender))
+    cause = m.cause or message.correlation or message.id
+    request = replace(m, inputs=inputs, version=number, by=own_name(m.by, message.sender), cause=cause)
     if newest.runs is None or len(state.active) < newest.runs:
         reply = Reply({"run": m.run, "version": number, "status": "started"})
         return [*_begin(request, version, message), reply]
@@ -183,7 +185,7 @@ def _begin(request: StartWorkflow, version: Version, message: Message) -> list[A
     start = StartRun(
         version.plan, request.inputs, request.parent, request.labels, request.priority, request.by,
         request.results, request.forked_from, reports_to=message.to, variables=request.variables,
-        requesters=request.requesters,
+        requesters=request.requesters, cause=request.cause,
     )  # fmt: skip
     admitted = WorkflowRunAdmitted(request.run, request.version, message.time, request.by)
     return [admitted, Tell(f"run/{request.run}", start)]

@@ -19,11 +19,12 @@ class Context:
     `key` is the same for every attempt of a step: give it to services that know idempotency keys. `cancelled` turns
     true when the call is to stop; a task in a thread or a process should look at it now and then (or call `check`), an
     async one is cancelled as any coroutine. `run` is the address of the run (`run/7`), `variables_of` that of the run
-    whose context variables count: of a part of a map, the run around it. `requesters` are those in whose name it runs.
+    whose context variables count: of a part of a map, the run around it. `requesters` are those in whose name it runs,
+    `cause` is what started it.
     """
 
     __slots__ = (
-        "_amounts", "_say", "attempt", "cancelled", "key", "requesters", "run", "step", "task", "tenant",
+        "_amounts", "_say", "attempt", "cancelled", "cause", "key", "requesters", "run", "step", "task", "tenant",
         "variables_of",
     )  # fmt: skip
 
@@ -38,6 +39,7 @@ class Context:
         say: Say,
         variables_of: str = "",
         requesters: Sequence[str] = (),
+        cause: str = "",
     ) -> None:
         self.task = task
         self.tenant = tenant
@@ -47,6 +49,7 @@ class Context:
         self.key = key
         self.variables_of = variables_of or run
         self.requesters = list(requesters)
+        self.cause = cause
         self.cancelled = False
         self._say = say
         self._amounts: dict[str, Decimal] | None = None

@@ -192,7 +192,7 @@ class Executor:
         say = partial(self._said, running, loop)
         running.context = Context(
             task.name, running.name[0], call.run, call.step, call.attempt, call.key, say, call.variables_of,
-            call.requesters,
+            call.requesters, call.cause,
         )  # fmt: skip
         timeout = task.timeout if call.timeout is None else call.timeout
         running.timers.append(loop.call_later(timeout, self._out_of_time, running, timeout))

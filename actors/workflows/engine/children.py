@@ -33,7 +33,9 @@ def start(turn: Turn, place: str, action: WorkflowAction) -> None:
     parent = Parent("" if action.mode == "forget" else turn.address, place, depth, action.on_close)
     given = cast("dict[str, Any]", inputs or {})
     by = f"{turn.address}:{place}"
-    start = StartWorkflow(child, given, action.version, parent, run.labels, run.priority, by, requesters=run.requesters)
+    start = StartWorkflow(
+        child, given, action.version, parent, run.labels, run.priority, by, requesters=run.requesters, cause=run.cause
+    )
     turn.emit(StepWaiting(place, f"run {child}", turn.now, ref=f"run/{child}", attempt=attempt))
     turn.out(Ask(f"workflow/{action.workflow}", start, place))
 

@@ -83,7 +83,15 @@ def start(turn: Turn, at: str) -> None:
     parent = Parent(turn.address, at, 1 if run.parent is None else run.parent.depth)
     by = f"{turn.address}:{place}"
     message = StartRun(
-        run.plan, run.inputs, parent, run.labels, run.priority, by, part=piece, requesters=run.requesters
+        run.plan,
+        run.inputs,
+        parent,
+        run.labels,
+        run.priority,
+        by,
+        part=piece,
+        requesters=run.requesters,
+        cause=run.cause,
     )
     turn.out(Ask(child, message, at))
 

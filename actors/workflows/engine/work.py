@@ -38,7 +38,7 @@ def call(turn: Turn, place: str, step: Step, action: TaskAction, input: Any) -> 
     request = TaskCall(
         action.task, turn.address, place, attempt, key, input, action.queue, action.needs_labels,
         turn.run.priority if step.priority is None else step.priority, times.attempt, times.queued, times.heartbeat,
-        turn.variables_of, turn.run.requesters,
+        turn.variables_of, turn.run.requesters, turn.run.cause,
     )  # fmt: skip
     turn.out(Effect(_KINDS[action.effect_class], request, f"{attempt}:{place}", key))
 

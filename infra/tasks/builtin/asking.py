@@ -43,12 +43,15 @@ class Asking:
 
     async def send(self, context: Context, to: str, data: msgspec.Struct, part: str, patience: float = 30.0) -> Any:
         """Have an actor handle a message; what it answers. The same call of a step sends the same message for each
-        `part`, so it is handled once. Waits `patience` seconds. Raises TaskError (refused)."""
+        `part`, so it is handled once. Its correlation is what started the run. Waits `patience` seconds.
+
+        Raises TaskError (refused).
+        """
         body, name, now = _encode(data), type(data).__name__, self.now()
         id = ids.keyed(context.tenant, context.run, to, f"{context.key}\0{part}")
         message = Message(
             id=id, type=name, to=to, tenant=context.tenant, body=body, sender=f"task:{context.task}",
-            time=now, causation="", correlation=id, schema=1, digest=digest(name, body), trace=None,
+            time=now, causation="", correlation=context.cause or id, schema=1, digest=digest(name, body), trace=None,
             deadline=now + int(patience * 1e6),
         )  # fmt: skip
         found = await self.open(to).ask(message)
