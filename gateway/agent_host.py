@@ -44,6 +44,7 @@ class HostAgents:
         self.providers = [*providers_from_environment(environment), *plugin.models]
         self.tools = Tools(tools)
         caller = Caller(self.providers)
+        self.prices = caller.prices
         names = [provider.name for provider in self.providers]
         rates = rates_from(caller.prices)
         self.agents = Agents(self.tools.by_name.values(), names, rates=rates, guards=DETECTORS)

@@ -239,6 +239,7 @@ async def running(options: Options) -> AsyncGenerator[Server]:
             agents=agents.agents,
             policies=agents.policies,
             providers=Listed(agents.providers).read,
+            price=agents.prices.current,
         )
         server = Server(door, options.settings)
         asks = Asks(bus, host)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -10,6 +11,7 @@ from aiohttp import web
 from actors.agents.messages import SetBudget
 from events.address import address
 from events.errors import InvalidData
+from events.models import Price, Usage
 from gateway.http import body
 from gateway.http.asking import ask, caught_up, limit, page
 from gateway.http.context import REPLAYED
@@ -17,7 +19,7 @@ from gateway.http.models_agents import SetBudgetIn
 from gateway.http.route import Call, answer
 from projections.core.definition import Row
 from projections.core.query import MAX_LIMIT, Filter, Order, Query
-from projections.costs import GROUPINGS, summed
+from projections.costs import GROUPINGS, repriced, summed
 
 MOST: Final = 200_000
 """Calls that one request sums."""
@@ -33,9 +35,18 @@ async def show(call: Call) -> web.Response:
         if name not in GROUPINGS:
             raise InvalidData(f"costs are not summed by {name[:40]!r}", hint=f"only by {', '.join(GROUPINGS)}")
     rows, position = await _rows(call)
+    if asked.prices == "current":
+        rows = repriced(rows, partial(_listed, call))
     (total,) = summed(rows)
     groups = [_group(found, total) for found in summed(rows, by)] if by else []
-    return answer({"by": by, "groups": groups, "total": total, "position": position})
+    return answer({"by": by, "prices": asked.prices, "groups": groups, "total": total, "position": position})
+
+
+def _listed(call: Call, row: Row) -> Price | None:
+    """The price of a call's model now."""
+    known = None if row["price"] is None else msgspec.convert(row["price"], Price)
+    tier = msgspec.convert(row["usage"], Usage).raw.get("service_tier") or ""
+    return call.door.price(row["model"], known, str(tier))
 
 
 def _group(found: Row, total: Row) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from actors.core.port import ActorView
 from events.bus import Subscription
 from events.envelope import Answer, Message
 from events.errors import Unserved
+from events.models import Price
 from events.registry import Registry
 from events.store import EventStore
 from events.tokens import TokenStore
@@ -188,6 +189,10 @@ async def _no_providers() -> Sequence[Mapping[str, Any]]:
     return ()
 
 
+def _no_price(_model: str, _known: Price | None, _tier: str) -> Price | None:
+    return None
+
+
 @dataclass(slots=True, kw_only=True)
 class Door:
     """Everything behind the door.
@@ -223,4 +228,6 @@ class Door:
     """None: rules about tools cannot be published here."""
     providers: Callable[[], Awaitable[Sequence[Mapping[str, Any]]]] = _no_providers
     """Who has language models here, and which."""
+    price: Callable[[str, Price | None, str], Price | None] = _no_price
+    """The price of a model (`provider:name`, the row it was priced by, the tier) as it is listed here now."""
     metrics: Metrics = field(default_factory=Metrics)

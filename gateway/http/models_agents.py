@@ -138,6 +138,9 @@ class CostsQuery(Query):
     model: str | None = None
     tool: str | None = Field(None, description="calls of agents that are this tool of another one")
     purpose: Literal["turn", "summary", "what-if"] | None = None
+    prices: Literal["recorded", "current"] = Field(
+        "recorded", description="what each call cost, or what the usage recorded then costs as models are listed now"
+    )
 
 
 class CostSumOut(BaseModel):
@@ -166,6 +169,7 @@ class CostsOut(BaseModel):
     """Costs by group, the most expensive first, and all of them together."""
 
     by: list[str]
+    prices: Literal["recorded", "current"]
     groups: list[CostGroupOut]
     total: CostSumOut
     position: int = Field(description="how far into the log this sees")

@@ -52,6 +52,18 @@ class Prices:
                 return priced(answer.usage, row)
         return Cost(None, None, f"{SOURCE} {genai_prices.__version__} has no price of {model} at {provider}")
 
+    def current(self, model: str, known: Price | None = None, tier: str = "") -> Price | None:
+        """The row of `provider:name` as it is listed now; `known` is the row a call was priced by, which says what the
+        list calls that model. None when there is none."""
+        provider, _, name = model.partition(":")
+        if known is not None and known.source == OWN:
+            return known
+        if self._places.get(provider) == FREE:
+            return free(provider, name, int(self._now()))
+        if known is not None and known.source == SOURCE:
+            return price_row(known.provider, known.model, int(self._now()), tier)
+        return self.row(provider, name, tier)
+
     def estimate(self, provider: str, model: str, request: ModelRequest, max_tokens: int = 0) -> Cost:
         """What a call may cost at most: a prompt a quarter larger than estimated, and the longest answer allowed."""
         if self._places.get(provider) == FREE:

@@ -125,13 +125,16 @@ async def test_costs_add_up_whatever_they_are_summed_by(site: Site) -> None:
             assert sum(Decimal(group[name]) for group in found["groups"]) == Decimal(found["total"][name]), by
         for name in ("unknown", "calls", "input", "output"):
             assert sum(group[name] for group in found["groups"]) == found["total"][name], by
-    by_agent = {g["group"]["agent"]: g for g in (await site.get("/v1/costs?by=agent"))["groups"]}
+    by_total = await site.get("/v1/costs?by=agent")
+    by_agent = {g["group"]["agent"]: g for g in by_total["groups"]}
     assert by_agent["ada"]["unknown"] >= 2, "birds have no price"
     assert (by_agent["echo"]["unknown"], by_agent["echo"]["usd"]) == (0, "0")
     one = await site.get("/v1/costs", params={"by": "turn", "conversation": conversation})
     assert [group["group"]["turn"] for group in one["groups"]] == [1, 2]
     assert (await site.get("/v1/costs?from=2001-01-01&to=2001-01-02"))["total"]["calls"] == 0
-    for query in ("by=colour", "from=yesterday"):
+    again = await site.get("/v1/costs?by=agent&prices=current")
+    assert (again["prices"], again["total"]) == ("current", by_total["total"]), "the list is the same"
+    for query in ("by=colour", "from=yesterday", "prices=mine"):
         assert (await site.call("GET", f"/v1/costs?{query}"))[0] == 400
 
 

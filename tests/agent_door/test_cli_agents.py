@@ -139,6 +139,7 @@ async def test_costs_and_budgets(at: At, site: Site) -> None:
     assert {"agent": "echo", "model": "scripted:echo"} in [group["group"] for group in found["groups"]]
     table = await at("costs", "--by", "conversation")
     assert table.splitlines()[-1].startswith("total")
+    assert (await at.json("costs", "--by", "agent,model", "--reprice")) == {**found, "prices": "current"}
     assert (await at("costs", "--by", "colour", status=4)).startswith("error[invalid-data]:")
     set_ = await at.json("budgets", "set", "agent.echo", "2.50", "--period", "day")
     assert (set_["usd"], set_["period"]) == ("2.50", "day")

@@ -9,6 +9,7 @@ from itertools import groupby
 
 import genai_prices
 import pytest
+from msgspec.structs import replace
 
 from events.models import Cost, ModelAnswer, Price, Usage
 from events.pricing import most, plain, priced, total
@@ -80,6 +81,21 @@ def test_a_price_that_changed_is_the_one_of_the_day_of_the_call() -> None:
     before, after = (int(datetime(2026, month, 20, tzinfo=UTC).timestamp() * 1e6) for month in (2, 4))
     rates = [price_row("mistral", "mistral-small-latest", at) for at in (before, after)]
     assert [r.rates["output"] for r in rates if r is not None] == ["0.3", "0.6"]
+
+
+def test_a_model_is_listed_now_by_the_name_that_the_list_gave_it_then() -> None:
+    answer = ModelAnswer(usage=Usage(1_000, 100), model="mistral-large-2512")
+    then = PRICES.cost("mistral", "mistral-large-latest", answer).price
+    assert then is not None
+    dear = replace(then, rates={"input": "99"}, date="2025-01-01")
+    assert PRICES.current("mistral:mistral-large-latest", dear) == then, "that row's model, at what it costs now"
+    assert PRICES.current("mistral:mistral-large-2512") == then
+    assert PRICES.current("mistral:no-such-model") is None
+    assert PRICES.current("gone:mistral-large-latest", dear) == then, "whoever had it is not here any more"
+    free = PRICES.current("scripted:echo")
+    assert free is not None
+    assert (free.source, free.rates) == ("thespis", {"input": "0", "output": "0"})
+    assert PRICES.current("gone:echo", free) == free
 
 
 def test_an_unknown_model_costs_unknown_and_says_why() -> None:

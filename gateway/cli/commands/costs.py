@@ -26,6 +26,7 @@ from gateway.cli.tree import command as thespis_command
 @click.option("--model", help="Only those of this model.")
 @click.option("--tool", help="Only those of agents that are this tool of another one.")
 @click.option("--purpose", type=click.Choice(["turn", "summary", "what-if"]), help="Only those made for this.")
+@click.option("--reprice", is_flag=True, help="What the recorded usage costs as models are listed now, not then.")
 @output_option
 @place_options
 def command(
@@ -38,6 +39,7 @@ def command(
     model: str | None,
     tool: str | None,
     purpose: str | None,
+    reprice: bool,
     output: str,
     url: str | None,
     data: str | None,
@@ -51,7 +53,7 @@ def command(
 
     async def read(api: Api) -> dict[str, Any]:
         wanted = {"by": by, "from": since, "to": until, "agent": agent, "conversation": conversation, "model": model}
-        wanted |= {"cause": cause, "tool": tool, "purpose": purpose}
+        wanted |= {"cause": cause, "tool": tool, "purpose": purpose, "prices": "current" if reprice else None}
         return await api.get("/v1/costs", wanted)
 
     found = call(url, data, read)
