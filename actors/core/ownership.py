@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from functools import lru_cache
 from zlib import crc32
 
 from events.address import PARTITIONS
@@ -18,13 +19,14 @@ Gained = Callable[[dict[int, int]], None]
 Lost = Callable[[Sequence[int], bool], Awaitable[None]]
 
 
-def wanted(host: str, alive: Sequence[str]) -> set[int]:
+@lru_cache(maxsize=64)
+def wanted(host: str, alive: tuple[str, ...]) -> frozenset[int]:
     """The partitions a host should own among those alive: rendezvous hashing, so that a join or leave moves few."""
-    return {
+    return frozenset(
         partition
         for partition in range(PARTITIONS)
         if max(alive, key=lambda h: (crc32(f"{h}:{partition}".encode()), h), default=None) == host
-    }
+    )
 
 
 class Ownership:
@@ -144,7 +146,7 @@ class Ownership:
 
     async def _beat(self) -> None:
         self.hosts, leases = await self._store.heartbeat(self.name)
-        alive = [h.id for h in self.hosts if h.alive]
+        alive = tuple(h.id for h in self.hosts if h.alive)
         mine = wanted(self.name, alive)
         # What the store has under this name and nobody serves: the answer to a claim or a release was lost.
         stray = [lease.partition for lease in leases if lease.owner == self.name and lease.partition not in self.owned]
@@ -165,7 +167,7 @@ class Ownership:
                 self._gained(epochs)
                 self._changed.set()
 
-    async def _give_back(self, leases: list[Lease], mine: set[int]) -> None:
+    async def _give_back(self, leases: list[Lease], mine: Collection[int]) -> None:
         held = {lease.partition: lease for lease in leases}
         moved = [p for p, epoch in self.owned.items() if held[p].owner != self.name or held[p].epoch != epoch]
         if moved:
