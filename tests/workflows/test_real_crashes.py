@@ -141,7 +141,8 @@ class Stage:
         events = await self.store.read(began, 100_000)
         outputs, facts = facts_of(events, f"run/{run}")
         named = Counter({key.replace(run, "RUN"): n for key, n in (self._outside.done - done).items()})
-        facts = Counter({fact.replace(run, "RUN"): n for fact, n in facts.items()})
+        (cause,) = {msgspec.json.decode(e.data)["cause"] for e in events if e.type == "RunStarted"}
+        facts = Counter({fact.replace(run, "RUN").replace(cause, "CAUSE"): n for fact, n in facts.items()})
         return Came(outputs, facts, named, len(events), killed)
 
     async def _drive(self, run: str, began: int) -> None:
