@@ -22,7 +22,7 @@ def test_the_front_door_shows_what_it_says() -> None:
 def test_the_built_in_projections_are_listed_once_each() -> None:
     assert [p.name for p in PROJECTIONS] == [
         "actors", "agents", "approvals", "assets", "budgets", "conversations", "costs", "events", "inbox", "lineage",
-        "policies", "runs", "throughput", "tools", "workflows",
+        "policies", "runs", "throughput", "tools", "variables", "workflows",
     ]  # fmt: skip
 
 
