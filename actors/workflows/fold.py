@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 from msgspec.structs import replace
@@ -179,7 +179,7 @@ def _child_ended(run: Run, e: ev.ChildEnded) -> None:
         return
     # A child run handled some of the items of a map.
     output: Any = e.output
-    size = len(output) if isinstance(output, list) else 0  # type: ignore[arg-type]
+    size = len(cast("list[Any]", output)) if isinstance(output, list) else 0
     run.running -= node.slots
     run.nodes[e.step] = replace(
         node, status=e.status, output=output, error=e.error, since=e.at, slots=0, reason="", bad=e.bad

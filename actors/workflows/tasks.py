@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -82,7 +82,7 @@ class Task:
 def _code_of(run: Callable[..., Any], version: int) -> str:
     """A hash that changes when the source of the task's module does."""
     try:
-        source = inspect.getsource(inspect.getmodule(run) or run)  # type: ignore[arg-type]
+        source = inspect.getsource(inspect.getmodule(run) or cast("Any", run))
     except (OSError, TypeError):
         source = repr(getattr(run, "__code__", run))
     return sha256(f"{version}\n{source}".encode()).hexdigest()[:16]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, cast
 
 from actors.workflows.expressions import Expression, Expressions, Reference
 
@@ -57,10 +57,10 @@ class Template:
             literal = value.replace("$${", "${")
             return lambda _bindings: literal
         if isinstance(value, dict):
-            parts = {str(k): self._compile(v, expressions) for k, v in value.items()}  # type: ignore[misc]
+            parts = {str(k): self._compile(v, expressions) for k, v in cast("dict[Any, Any]", value).items()}
             return lambda bindings: {k: part(bindings) for k, part in parts.items()}
         if isinstance(value, list | tuple):
-            items = [self._compile(v, expressions) for v in value]  # type: ignore[misc]
+            items = [self._compile(v, expressions) for v in cast("Sequence[Any]", value)]
             return lambda bindings: [item(bindings) for item in items]
         return lambda _bindings: value
 

@@ -46,7 +46,7 @@ def _walk(expr: bytes, bound: frozenset[str], found: dict[tuple[str, ...], None]
                             _walk(inner, bound, found)
         elif number == 9:  # comprehension
             parts = dict(_fields(body))
-            names = bound | {str(parts[n], "utf-8") for n in (1, 3, 8) if isinstance(parts.get(n), bytes)}  # type: ignore[arg-type]
+            names = bound | {str(name, "utf-8") for n in (1, 3, 8) if isinstance(name := parts.get(n), bytes)}
             for place, inner in parts.items():
                 if place in (2, 4, 5, 6, 7) and isinstance(inner, bytes):
                     _walk(inner, bound if place in (2, 4) else names, found)

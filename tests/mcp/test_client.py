@@ -40,8 +40,8 @@ def over_stdio(place: Path, **more: Any) -> McpServer:
 async def connected(
     server: McpServer, changed: Callable[[str, list[Tool]], None] | None = None
 ) -> AsyncIterator[McpServers]:
-    given = {"environment": {"KEY": SECRET}, "sandbox": SANDBOX}
-    async with McpServers([server], changed, pace=Pace(first=0.02), **given) as servers:  # type: ignore[arg-type]
+    pace = Pace(first=0.02)
+    async with McpServers([server], changed, pace=pace, environment={"KEY": SECRET}, sandbox=SANDBOX) as servers:
         yield servers
 
 

@@ -81,7 +81,7 @@ class Kernel:
         self.epochs = dict.fromkeys(owned, 1)
         self.kinds = kinds
         self.handled: list[Message] = []
-        self.errors: list[Exception] = []
+        self.errors: list[ThespisError] = []
         """Reported for the next messages, before they are handled."""
         self.answers: dict[str, tuple[bytes, Answer]] = {}
         self.operations: list[tuple[Any, ...]] = []
@@ -107,7 +107,7 @@ class Kernel:
         elif message.to.partition("/")[0] not in self.kinds:
             done(Unserved(f"{message.to} is of no kind known here"))
         elif self.errors:
-            done(self.errors.pop(0))  # type: ignore[arg-type]
+            done(self.errors.pop(0))
         elif message.id in self.answers:
             digest, first = self.answers[message.id]
             if digest != message.digest:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -58,7 +58,7 @@ class FakeClient:
 
 def reading() -> tuple[FakeClient, Reader, list[tuple[bytes, ...]]]:
     client = FakeClient()
-    reader = Reader(client)  # type: ignore[arg-type]
+    reader = Reader(cast("Any", client))
     client.reader = reader
     received: list[tuple[bytes, ...]] = []
     reader.direct[b"1"] = lambda *arguments: received.append(arguments)

@@ -101,7 +101,7 @@ async def test_duplicates_are_handled_once_and_acknowledged(connection: Connecti
 async def test_a_busy_kernel_gets_the_message_again(connection: Connection, outsider: NatsClient) -> None:
     kernel = Kernel()
     kernel.errors = [Busy(retry_after=0.01), Parked()]
-    kernel.errors[1].retry_after = 0.01  # type: ignore[attr-defined]
+    kernel.errors[1].retry_after = 0.01
     async with spooling(connection, kernel):
         await put(outsider, "1")
         await eventually(lambda: len(kernel.handled) == 1)

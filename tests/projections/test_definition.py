@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -92,7 +92,7 @@ def test_a_projection_that_contradicts_itself_is_refused(changes: dict[str, Any]
 def test_two_projections_of_one_name_are_refused() -> None:
     mine = Projection("actors", 1, tables=[BALANCES], every=True, apply=lambda rows, event, data: None)
     with pytest.raises(BadDefinition, match="two projections are named 'actors'"):
-        Projector([*PROJECTIONS, mine], ListLog(), None)  # type: ignore[arg-type]
+        Projector([*PROJECTIONS, mine], ListLog(), cast("Any", None))
 
 
 def test_only_the_columns_used_are_read() -> None:

@@ -9,8 +9,10 @@ import signal
 import sys
 import textwrap
 import time
+from collections.abc import Callable
 from pathlib import Path
 from secrets import token_hex
+from typing import Any
 
 import pytest
 
@@ -23,10 +25,10 @@ from tests.sandbox.levels import confinement, every_level
 BUSY = "while :; do :; done"
 
 
-async def sh(level: str, script: str, folder: Path, **options: object) -> Ran:
+async def sh(level: str, script: str, folder: Path, **options: Any) -> Ran:
     """Run a line of shell in a folder that it may write."""
-    given = {"folder": folder, "writable": [folder], **options}
-    return await run_confined(["/bin/sh", "-c", script], confinement(level), **given)  # type: ignore[arg-type]
+    given: dict[str, Any] = {"folder": folder, "writable": [folder], **options}
+    return await run_confined(["/bin/sh", "-c", script], confinement(level), **given)
 
 
 def alive(mark: str) -> list[int]:
@@ -39,10 +41,10 @@ def alive(mark: str) -> list[int]:
     return found
 
 
-def until(condition: object, what: str, seconds: float = 20) -> None:
+def until(condition: Callable[[], object], what: str, seconds: float = 20) -> None:
     """Wait for a condition with a deadline."""
     deadline = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
+    while not condition():
         assert time.monotonic() < deadline, what
         time.sleep(0.01)
 
@@ -231,9 +233,10 @@ async def test_with_the_network_a_server_of_this_machine_is_reached(level: str, 
 
 
 async def test_a_path_that_is_not_there_is_refused_at_once(tmp_path: Path) -> None:
-    for wrong in ({"folder": tmp_path / "no"}, {"folder": tmp_path, "writable": [tmp_path / "no"]}):
+    given: list[dict[str, Any]] = [{"folder": tmp_path / "no"}, {"folder": tmp_path, "writable": [tmp_path / "no"]}]
+    for wrong in given:
         with pytest.raises(Invalid, match="No such file"):
-            await run_confined(["true"], confinement("namespaces"), **wrong)  # type: ignore[arg-type]
+            await run_confined(["true"], confinement("namespaces"), **wrong)
 
 
 async def test_a_launcher_that_fails_runs_nothing(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import shutil
 import socket
 import threading
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -194,7 +195,7 @@ async def test_a_folder_swapped_with_a_link_meanwhile_leads_nowhere(folder: Fold
                 ("list", {"path": "swapped"}),
             ):
                 try:
-                    result = await folder.call(tool, **arguments)  # type: ignore[arg-type]
+                    result = await folder.call(tool, **cast("dict[str, Any]", arguments))
                 except ToolError:
                     continue
                 assert "not yours" not in result.text

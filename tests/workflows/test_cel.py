@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import assume, given, settings
@@ -137,8 +137,8 @@ def _found(data: Mapping[str, Any], reference: Reference) -> Any:
     for name in reference:
         if not isinstance(value, dict) or name not in value:
             return MISSING
-        value = value[name]  # type: ignore[reportUnknownVariableType]
-    return value  # type: ignore[reportUnknownVariableType]
+        value = cast("dict[str, Any]", value)[name]
+    return value
 
 
 def _said(run: Any) -> Any:

@@ -33,7 +33,7 @@ _BEGINS: Final = frozenset("-+.0123456789")
 DIGITS: Final = 400
 """Digits of a number."""
 
-_parse: Any = yaml.parse  # type: ignore[reportUnknownMemberType]
+_parse: Any = cast("Any", yaml).parse
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 

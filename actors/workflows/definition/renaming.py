@@ -52,6 +52,7 @@ def _mentions(steps: dict[str, Any], pointer: str, old: str, own: bool) -> Itera
         if not isinstance(step, dict):
             continue
         at = f"{pointer}/{token(name)}"
+        own_steps = cast("dict[str, Any]", step).get("steps")
         for key, value in cast("dict[str, Any]", step).items():
             where = f"{at}/{token(key)}"
             if key == "needs" and own:
@@ -72,7 +73,7 @@ def _mentions(steps: dict[str, Any], pointer: str, old: str, own: bool) -> Itera
                     yield from _mentions(cast("dict[str, Any]", inner), f"{where}/steps", old, False)
                 if "output" in block and not shadowed:
                     yield from _texts(block["output"], f"{where}/output", old)
-            elif key == "output" and isinstance(step.get("steps"), dict) and old in step["steps"]:  # type: ignore[operator]
+            elif key == "output" and isinstance(own_steps, dict) and old in own_steps:
                 continue
             else:
                 yield from _texts(value, where, old)

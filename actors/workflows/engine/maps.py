@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from itertools import product
 from math import prod
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from actors.workflows.engine import flow, parts, stopping
 from actors.workflows.engine.look import look_from
@@ -111,10 +111,10 @@ def _items(turn: Turn, place: str, each: Each) -> list[Any]:
         if isinstance(value, dict):
             if "$blob" in value:
                 raise ExpressionError(f"{over} is a result that is too large to be kept in the run")
-            value = [{"key": key, "value": item} for key, item in value.items()]  # type: ignore[misc]
+            value = [{"key": key, "value": item} for key, item in cast("dict[str, Any]", value).items()]
         if not isinstance(value, list):
             raise ExpressionError(f"{over} is no list but {type(value).__name__}")
-        lists.append(value)  # type: ignore[arg-type]
+        lists.append(cast("list[Any]", value))
     count = prod(len(column) for column in lists) if each.combine == "cross" else max(map(len, lists), default=0)
     if count > MOST:
         raise ExpressionError(f"{count} items, {MOST} are allowed")
