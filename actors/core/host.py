@@ -18,7 +18,6 @@ from actors.core.cell import Cell, Work
 from actors.core.control import Control
 from actors.core.deciding import Vocabulary
 from actors.core.effects import Effects
-from actors.core.fold import Folded
 from actors.core.follower import Follower
 from actors.core.hand import Hand, NoHand
 from actors.core.handover import Handover
@@ -47,7 +46,6 @@ from events.errors import (
     InvalidData,
     InvalidName,
     NotOwned,
-    OutcomeUnknown,
     ThespisError,
     Unserved,
 )
@@ -57,7 +55,6 @@ from events.store import (
     Append,
     Appended,
     EventStore,
-    Loaded,
     Mail,
     Status,
 )
@@ -149,7 +146,6 @@ class Host:
         self.run_queue = RunQueue(self)
         self._room: asyncio.Future[None] | None = None
         self.appender = Appender(store, self._on_batch)
-        self.loader = Loader(store, self._on_loaded, self._on_absent, self.words.sealing)
         self.sources = Sources(self)
         self.handover = Handover(self)
         self.mailroom = Mailroom(store, self.sources.take_mail, self._wait_for_room)
@@ -167,6 +163,7 @@ class Host:
         self.effects = Effects(store, effect_kinds, self.ownership.owned, self.sources.settle, self.sources.record)
         self.effects.sealing = self.words.sealing
         self.memory = Memory(self)
+        self.loader = Loader(store, self.memory.loaded, self.memory.absent, self.words.sealing)
         self.personal = Personal(self)
         self.supervision = Supervision(self)
         self.verdicts = Verdicts(self)
@@ -384,41 +381,6 @@ class Host:
             f"no actor kind {kind!r} runs here",
             hint=f"known kinds: {', '.join(sorted(self.kinds))}; give the workspace that defines it with --workspace",
         )
-
-    # -- activation
-
-    def _on_loaded(self, cell: Cell, folded: Folded | None, loaded: Loaded | None, error: Exception | None) -> None:
-        if folded is not None and loaded is not None:
-            cell.state = folded.state
-            cell.version = folded.version
-            cell.hash = folded.hash
-            cell.parked = folded.parked
-            cell.withheld = folded.withheld
-            cell.skip = folded.skip
-            cell.snapped = loaded.snapshot.version if loaded.snapshot is not None else 0
-            cell.hashed = cell.snapped
-            cell.loaded = True
-            cell.used = self.memory.clock
-            self.run_queue.make_ready(cell)
-            return
-        if isinstance(error, ThespisError) or loaded is None:
-            log.error("%s stays unserved: %s", cell.address, error)
-            known = error if isinstance(error, ThespisError) else Unserved(str(error))
-            self.supervision.drop(cell, known)
-            return
-        said = self.personal.said(cell, error or Unserved("no history"))
-        log.error("%s cannot be folded: %s", cell.address, said, exc_info=None if cell.kind.personal else error)
-        cell.version = loaded.version
-        cell.hash = loaded.hash
-        cell.loaded = True
-        if cell.queue:
-            work = self.run_queue.take(cell)
-            self.supervision.park(cell, work, "its history cannot be folded", said)
-
-    def _on_absent(self, cell: Cell, error: ThespisError) -> None:
-        if cell.uncertain:
-            error = OutcomeUnknown(f"nobody knows whether what {cell.address} decided last is in the log: {error}")
-        self.supervision.tell_outside(cell, error)
 
     def _wait_for_room(self) -> asyncio.Future[None] | None:
         if self.run_queue.waiting < self.settings.host_limit // 2:

@@ -1,22 +1,26 @@
-"""What stays in memory and what is written down beside the log: passivation, snapshots, remembered state hashes."""
+"""What comes into memory, what stays, and what is written down beside the log: activation, passivation, snapshots,
+remembered state hashes."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Collection, Coroutine, Iterable
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from actors.core.cell import Cell
-from actors.core.fold import snapshot_bytes
+from actors.core.fold import Folded, snapshot_bytes
 from actors.core.kind import encode_state
 from actors.core.sealing import proof
-from events.errors import ThespisError
-from events.store import MailKey, Snapshot, StateHash
+from events.errors import OutcomeUnknown, ThespisError, Unserved
+from events.store import Loaded, MailKey, Snapshot, StateHash
 from events.system import ActorParked, ActorResumed
 
 if TYPE_CHECKING:
     from actors.core.host import Host
+
+log = logging.getLogger("thespis.host")
 
 TICK = 1.0
 SLICE = 20_000
@@ -51,6 +55,42 @@ class Memory:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._flush()
+
+    def loaded(self, cell: Cell, folded: Folded | None, loaded: Loaded | None, error: Exception | None) -> None:
+        """What became of an activation: the actor goes on, is parked, or stays unserved."""
+        host = self._host
+        if folded is not None and loaded is not None:
+            cell.state = folded.state
+            cell.version = folded.version
+            cell.hash = folded.hash
+            cell.parked = folded.parked
+            cell.withheld = folded.withheld
+            cell.skip = folded.skip
+            cell.snapped = loaded.snapshot.version if loaded.snapshot is not None else 0
+            cell.hashed = cell.snapped
+            cell.loaded = True
+            cell.used = self.clock
+            host.run_queue.make_ready(cell)
+            return
+        if isinstance(error, ThespisError) or loaded is None:
+            log.error("%s stays unserved: %s", cell.address, error)
+            known = error if isinstance(error, ThespisError) else Unserved(str(error))
+            host.supervision.drop(cell, known)
+            return
+        said = host.personal.said(cell, error or Unserved("no history"))
+        log.error("%s cannot be folded: %s", cell.address, said, exc_info=None if cell.kind.personal else error)
+        cell.version = loaded.version
+        cell.hash = loaded.hash
+        cell.loaded = True
+        if cell.queue:
+            work = host.run_queue.take(cell)
+            host.supervision.park(cell, work, "its history cannot be folded", said)
+
+    def absent(self, cell: Cell, error: ThespisError) -> None:
+        """The log is away, and so is what an actor would be folded from: whoever asked from outside is told."""
+        if cell.uncertain:
+            error = OutcomeUnknown(f"nobody knows whether what {cell.address} decided last is in the log: {error}")
+        self._host.supervision.tell_outside(cell, error)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run something beside the hot path."""

@@ -11,7 +11,7 @@ from events.errors import NotFound
 from gateway.http import body
 from gateway.http.asking import ask, caught_up, limit, one, page
 from gateway.http.context import REPLAYED
-from gateway.http.models_workflows import ApproveIn, DenyIn
+from gateway.http.models_approvals import ApproveIn, DenyIn
 from gateway.http.route import Call, answer
 from projections.core.query import Filter, Order, Query
 

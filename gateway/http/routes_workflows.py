@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from gateway.http import approvals, assets, models_assets, models_workflows, running, runs, watching, workflows
+from gateway.http import (
+    approvals,
+    assets,
+    models_approvals,
+    models_assets,
+    models_workflows,
+    running,
+    runs,
+    watching,
+    workflows,
+)
 from gateway.http.route import EVENT_STREAM, JSON, Route
 
 _KEYED: Final = (
@@ -226,8 +236,8 @@ WORKFLOW_ROUTES: Final[tuple[Route, ...]] = (
         handler=approvals.list_approvals,
         summary="Approvals, newest first",
         scope="workflows:read",
-        query=models_workflows.ApprovalsQuery,
-        answer=models_workflows.ApprovalsOut,
+        query=models_approvals.ApprovalsQuery,
+        answer=models_approvals.ApprovalsOut,
     ),
     Route(
         method="GET",
@@ -235,7 +245,7 @@ WORKFLOW_ROUTES: Final[tuple[Route, ...]] = (
         handler=approvals.show,
         summary="What is to be approved, and who has",
         scope="workflows:read",
-        answer=models_workflows.ApprovalOut,
+        answer=models_approvals.ApprovalOut,
     ),
     Route(
         method="POST",
@@ -243,9 +253,9 @@ WORKFLOW_ROUTES: Final[tuple[Route, ...]] = (
         handler=approvals.approve,
         summary="Agree, in the name of the token",
         scope="approvals:write",
-        body=models_workflows.ApproveIn,
+        body=models_approvals.ApproveIn,
         consumes=(JSON,),
-        answer=models_workflows.DecisionOut,
+        answer=models_approvals.DecisionOut,
         headers=_KEYED,
     ),
     Route(
@@ -254,9 +264,9 @@ WORKFLOW_ROUTES: Final[tuple[Route, ...]] = (
         handler=approvals.deny,
         summary="Disagree: that settles it",
         scope="approvals:write",
-        body=models_workflows.DenyIn,
+        body=models_approvals.DenyIn,
         consumes=(JSON,),
-        answer=models_workflows.DecisionOut,
+        answer=models_approvals.DecisionOut,
         headers=_KEYED,
     ),
 )
