@@ -12,7 +12,7 @@ NAMES = [f"p{n}" for n in range(50)]
 def test_with_the_same_code_everywhere_it_is_the_owner_of_the_partition() -> None:
     hosts = {host: dict.fromkeys(NAMES, 1) for host in ("one", "two", "three")}
     for host in hosts:
-        owned = wanted(host, list(hosts))
+        owned = wanted(host, tuple(hosts))
         expected = [n for n in NAMES if partition_of(DEFAULT_TENANT, singleton_address(n)) in owned]
         assert assigned(host, hosts) == sorted(expected)
 
