@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from events.conversations import Citation, Verdict
+from events.registry import Type, as_before, versioned
 
 _UNFIT: Final = re.compile(r"[^A-Za-z0-9._:~@+=,;!$'()&*/-]")
 _LONGEST: Final = 150
@@ -128,6 +129,8 @@ class CallRequested(msgspec.Struct, frozen=True, omit_defaults=True):
     roles: list[str] = []
     guards: list[Any] = []
     """Guards that look at this call besides those of the policy."""
+    cause: str = ""
+    """What started it all: the correlation of whatever an actor that performs the call does."""
 
 
 class CallPinned(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -241,8 +244,11 @@ class CallEnded(msgspec.Struct, frozen=True, omit_defaults=True):
     label: str = "untrusted/private"
 
 
-CALL_EVENTS = (
-    CallRequested, CallPinned, CallLabelled, CallGuarded, CallJudged, CallApprovalAsked, CallApproved, CallBudgeted,
+CALL_REQUESTED = versioned(CallRequested, schema=2, upcasters={1: as_before})
+"""Version 1 did not know the cause."""
+
+CALL_EVENTS: tuple[type[Any] | Type, ...] = (
+    CALL_REQUESTED, CallPinned, CallLabelled, CallGuarded, CallJudged, CallApprovalAsked, CallApproved, CallBudgeted,
     CallAdmitted, CallBegun, CallAnswered, CallEnded,
 )  # fmt: skip
 

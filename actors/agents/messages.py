@@ -123,6 +123,8 @@ class Post(msgspec.Struct, frozen=True, omit_defaults=True):
     """Context variables of the scope `step`: for the turn that answers this."""
     requesters: list[str] = []
     """Everybody in whose name it is written, where that is more than the sender; only an actor can name them."""
+    cause: str = ""
+    """What started it all, which only an actor can name; empty: the correlation of this message."""
 
 
 class ConversationReplied(msgspec.Struct, frozen=True, omit_defaults=True):

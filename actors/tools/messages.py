@@ -129,6 +129,8 @@ class RequestCall(msgspec.Struct, frozen=True, omit_defaults=True):
     dry: bool = False
     guards: list[Any] = []
     """Guards (`actors.tools.guards.Guard` as JSON) of the asker, besides those of the policy."""
+    cause: str = ""
+    """What started it all, which only an actor can name; empty: the correlation of this message."""
 
 
 class DropCall(msgspec.Struct, frozen=True, omit_defaults=True):

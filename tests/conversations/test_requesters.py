@@ -20,7 +20,7 @@ from actors.workflows.plan import encode_plan
 from actors.workflows.plugin import workflow_plugin
 from actors.workflows.workflow import PublishWorkflow
 from events.approvals import ApprovalRequested
-from events.conversations import ToolAnswered
+from events.conversations import ToolAnswered, TurnStarted
 from events.errors import Refused
 from events.models import ModelAnswer, ModelRequest, ToolSpec
 from gateway.agent_tools import agent_tool
@@ -79,12 +79,12 @@ class Chained(Room):
         talking = [e for e in world.effects() if e.name in (MODEL_CALL, GUARD_CHECK, AGENT_START)]
         self.plugin = merge([agent_plugin([*talking, *tool_effects(toys_)]), workflow_plugin(Cel())])
 
-    async def merged(self) -> str:
+    async def merged(self, policy: str = POLICY) -> str:
         """Ada and eve write during a turn, and are answered in one. The approval that is asked for."""
         await self.insist("workflow/review", PublishWorkflow(msgspec.Raw(encode_plan(self.plan))))
         for to, message in seen(self.tools):
             await self.insist(to, message, "host/1")
-        await self.insist("policy/default", policy_of(read_policy(POLICY)))
+        await self.insist("policy/default", policy_of(read_policy(policy)))
         for name, tool in (("ben", self.mail), ("ada", self.used)):
             spec = ToolSpec(tool.name, tool.definition.description, tool.definition.parameters)
             made = definition(tool_specs=[spec], tool_roles={tool.name: tool.definition.roles})
@@ -111,6 +111,21 @@ def test_nobody_whose_message_was_merged_into_the_turn_agrees_to_what_comes_of_i
             chain = msgspec.json.decode(asked.data, type=ApprovalRequested).requesters
             agents = ["agent/ada", "agent/ben"] if tool == "agent.ben" else ["agent/ada"]
             assert chain == ["user:ada", "user:eve", *agents]
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize(("tool", "began"), [("agent.ben", "MessageReceived"), ("workflow.review", "RunStarted")])
+def test_what_an_approved_call_starts_has_the_cause_of_the_turn_and_not_of_the_approval(tool: str, began: str) -> None:
+    async def main() -> None:
+        async with Chained(tool) as room:
+            approval = await room.merged(POLICY.replace("tools: mail.send", f"tools: {tool}"))
+            await room.insist(approval, Approve(), "user:boss")
+            await room.quiet()
+            turn = (await room.only(TurnStarted))[-1]
+            inside = [e for e in await room.events() if e.type == began and e.stream != "conversation/c"]
+            assert [msgspec.json.decode(e.data)["cause"] for e in inside] == [turn.cause]
+            assert inside[0].correlation != turn.cause  # which is why it is passed on
 
     run_virtual(main())
 
@@ -179,5 +194,25 @@ def test_nobody_outside_names_others_who_ask(to: str, message: Any) -> None:
         with pytest.raises(Refused, match="user:boss") as refused:
             await system.ask(to, message, sender="user:mallory")
         assert refused.value.reason_code == "speaker"
+
+    run(script, Models())
+
+
+@pytest.mark.parametrize(
+    ("to", "message"),
+    [
+        ("conversation/c", Post("m", "hello", "ada", cause="another")),
+        ("workflow/asks", StartWorkflow("r", cause="another")),
+    ],
+    ids=["a message", "a run"],
+)
+def test_nobody_outside_names_another_cause_whose_budget_would_pay(to: str, message: Any) -> None:
+    async def script(system: System) -> None:
+        await published(system, file_of("", "Be kind.\n"))
+        plan = plan_of(f"name: asks\nsteps:\n  one: {{{ASKS}}}\n")
+        await system.ask("workflow/asks", PublishWorkflow(msgspec.Raw(encode_plan(plan))))
+        with pytest.raises(Refused) as refused:
+            await system.ask(to, message, sender="user:mallory")
+        assert refused.value.reason_code in ("cause", "speaker")
 
     run(script, Models())

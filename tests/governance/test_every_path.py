@@ -250,6 +250,7 @@ def test_a_person_asks_for_themselves_alone() -> None:
             ({"agent": "", "requesters": ["user:boss"]}, "cannot ask in the name of user:boss"),
             ({"agent": "", "requesters": ["agent/helper"]}, "cannot ask in the name of agent/helper"),
             ({"agent": "", "requesters": [], "roles": ["admin"]}, "cannot take the roles admin"),
+            ({"agent": "", "requesters": [], "cause": "another"}, "cannot name what started a call"),
         ]
         for claimed, said in claims:
             for sender in ("user:ada", "nats:agent/helper"):

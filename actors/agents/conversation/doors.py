@@ -93,7 +93,7 @@ def _receive(d: Decision, m: Post, id: str) -> None:
     sender = m.sender if by_actor and m.sender else d.message.sender
     received = MessageReceived(
         state.messages + 1, id, sender, m.text, d.now, label,
-        m.attachments, d.message.sender if by_actor else "", m.ref, d.message.correlation,
+        m.attachments, d.message.sender if by_actor else "", m.ref, m.cause or d.message.correlation,
         m.run, m.variables, m.requesters,
     )  # fmt: skip
     d.emit(received)
@@ -111,6 +111,8 @@ def _of_a_step(m: Post, by_actor: bool) -> None:
         raise Refused("a run and variables of a step come with the messages of steps alone", code="variables")
     if not by_actor and m.requesters:
         raise Refused(f"nobody can write in the name of {', '.join(m.requesters)}", code="speaker")
+    if not by_actor and m.cause:
+        raise Refused("what started it all is this message: nobody can name another cause", code="cause")
     if m.run:
         try:
             kind, _ = split(m.run)

@@ -75,7 +75,7 @@ def _request(d: Decision, use: ToolUse, ordinal: int, labels: dict[str, str]) ->
     turn = d.turn
     return RequestCall(
         use.name, use.arguments, _chain(d), f"{turn.number}.{ordinal}", labels, budgets_of(d),
-        d.state.agent, d.definition.roles, d.id, turn.number, guards=guards_of_calls(d.definition),
+        d.state.agent, d.definition.roles, d.id, turn.number, guards=guards_of_calls(d.definition), cause=turn.cause,
     )  # fmt: skip
 
 

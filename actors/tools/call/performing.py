@@ -50,7 +50,7 @@ def _workflow(move: Move) -> tuple[str, Any]:
     name = definition.annotations.get("workflow") or definition.name
     start = StartWorkflow(
         move.id, move.pinned.arguments, definition.annotations.get("version"), Parent(move.me, "perform"),
-        by=move.request.requesters[0], requesters=move.request.requesters,
+        by=move.request.requesters[0], requesters=move.request.requesters, cause=move.request.cause,
     )  # fmt: skip
     return f"workflow/{name}", start
 
@@ -63,6 +63,7 @@ def _agent(move: Move) -> tuple[str, Any]:
     post = Post(
         "1", text, name, channel_of_tool(definition.name), move.request.requesters[0], move.state.joined,
         parent=move.me, ref="perform", requesters=move.request.requesters,
+        cause=move.request.cause,
     )  # fmt: skip
     return f"conversation/{move.id}", post
 

@@ -26,7 +26,7 @@ def request(state: CallState, m: RequestCall, message: Message) -> list[Any]:
     requested = _requested(m, message)
     known = state.request
     if known is not None:
-        if msgspec.structs.replace(requested, at=known.at) != known:
+        if msgspec.structs.replace(requested, at=known.at, cause=known.cause) != known:
             raise Refused("another call has this address", code="exists")
         return [Reply({"call": message.to, "status": state.status})]
     asked = Ask(tool_address(m.tool), UseTool(message.to), "tool")
@@ -41,6 +41,8 @@ def _alone(m: RequestCall, sender: str) -> None:
         raise Refused(f"{sender} cannot ask in the name of {', '.join(others)}", code="speaker")
     if m.roles:
         raise Refused(f"{sender} cannot take the roles {', '.join(m.roles)}: agents have them", code="roles")
+    if m.cause:
+        raise Refused(f"{sender} cannot name what started a call: this message does", code="cause")
 
 
 def _requested(m: RequestCall, message: Message) -> CallRequested:
@@ -62,4 +64,5 @@ def _requested(m: RequestCall, message: Message) -> CallRequested:
     return CallRequested(
         m.tool, m.arguments, requesters, m.ref, message.time, "" if person else message.sender, labels, m.budgets,
         m.agent, m.conversation, m.turn, m.dry, m.roles, m.guards,
+        m.cause or message.correlation or message.id,
     )  # fmt: skip
