@@ -27,6 +27,17 @@ _decode = msgspec.json.Decoder(dict[str, Any]).decode
 _MISSING = frozenset(("not-found", "version"))
 """Codes of refusals that say that something named does not exist."""
 
+_LISTED = {
+    "agent": "`GET /v1/agents` lists them",
+    "asset": "`GET /v1/assets` lists them",
+    "conversation": "`GET /v1/conversations` lists them",
+    "policy": "`GET /v1/policies` lists them",
+    "run": "`GET /v1/runs` lists them",
+    "tool": "`GET /v1/tools` lists them",
+    "workflow": "`GET /v1/workflows` lists them",
+}
+"""Where those of a kind are listed."""
+
 CATCH_UP = 2.0
 """Seconds that a reader waits for rows to include what was recorded before it came; then it gets what there is."""
 
@@ -80,7 +91,7 @@ async def told(call: Call, to: str, question: msgspec.Struct) -> dict[str, Any]:
         raise DeadlineExceeded(f"{to} did not answer within {wait:g} s", hint="nothing was recorded") from None
     except Refused as error:
         if error.reason_code in _MISSING:
-            raise NotFound(error.message) from None
+            raise _missing(to, error) from None
         raise
     return _decode(found)
 
@@ -90,10 +101,15 @@ def reply(sent: Message, found: Answer) -> dict[str, Any]:
     if found.outcome == "refused":
         error = declined(sent, found)
         if isinstance(error, Declined) and error.reason_code in _MISSING:
-            raise NotFound(error.message)
+            raise _missing(sent.to, error)
         raise error
     said = _decode(found.data) if found.data else {}
     return {**said, "position": found.position, "duplicate": found.duplicate}
+
+
+def _missing(to: str, error: Refused) -> NotFound:
+    """An actor says that there is no such thing."""
+    return NotFound(error.message, hint=_LISTED.get(to.partition("/")[0], ""))
 
 
 # -- rows

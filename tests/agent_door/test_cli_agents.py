@@ -44,7 +44,7 @@ def at(served: Place) -> At:
 
 async def test_definitions_are_checked_without_a_server(tmp_path: Path) -> None:
     nowhere = At("http://127.0.0.1:9")
-    assert await nowhere("agents", "check", str(PLACE / "ada.agent.md")) == ""
+    assert await nowhere("agents", "check", str(PLACE / "ada.agent.md")) == "1 file, no problems\n"
     wrong = tmp_path / "wrong.md"
     wrong.write_text(WRONG)
     lines = (await nowhere("agents", "check", str(wrong), status=1)).splitlines()

@@ -29,6 +29,7 @@ def test_its_tests_pass_and_it_can_be_loaded(thespis: Thespis, tmp_path: Path, n
     )
     assert tested.returncode == 0, tested.stdout
     assert b"3 passed" in tested.stdout
+    assert b"Warning" not in tested.stdout + tested.stderr
     plugin = load(tmp_path / name)
     assert [kind.name for kind in plugin.kinds] == ["counter"]
     assert [projection.name for projection in plugin.projections] == ["totals"]

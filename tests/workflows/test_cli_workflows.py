@@ -72,7 +72,8 @@ def test_a_definition_is_checked_without_a_server_and_every_problem_is_told(thes
     found = json.loads(thespis("workflows", "check", "wrong.yaml", "-o", "json").stdout)
     assert {"file", "line", "column", "pointer", "message", "hint"} <= set(found[0])
     (thespis.cwd / "good.yaml").write_text(REVIEW)
-    assert thespis("workflows", "check", "good.yaml").returncode == 0
+    done = thespis("workflows", "check", "good.yaml", "good.yaml")
+    assert (done.returncode, done.stdout.decode()) == (0, "2 files, no problems\n")
     assert thespis("workflows", "check", "none.yaml").returncode == 2
     (thespis.cwd / "latin.yaml").write_bytes(b"name: a\nsteps: \xff\n")
     done = thespis("workflows", "check", "latin.yaml")
@@ -100,7 +101,9 @@ def test_without_a_server_it_says_so(thespis: Thespis) -> None:
 def test_wrong_words_are_told(at: At) -> None:
     assert "NAME=VALUE" in at("runs", "start", "doubling", "--input", "n", status=2)
     assert "no workflow" in at("workflows", "show", "none", status=3)
-    assert "there is no workflow/none" in at("runs", "start", "none", status=3)
+    nowhere = at("runs", "start", "none", status=3)
+    assert "there is no workflow/none" in nowhere
+    assert "`thespis workflows list` lists them" in nowhere
     assert "inputs" in at("runs", "start", "doubling", "--input", "n=many", status=5)
     assert "--variable 'n'" in at("runs", "start", "doubling", "--variable", "n", status=2)
     assert "declares no such variable" in at(

@@ -172,7 +172,8 @@ async def test_wrong_requests_for_a_run_are_named(site: Door) -> None:
     assert (refused["code"], refused["reason_code"]) == ("refused", "inputs")
     assert "inputs.n" in refused["detail"]
     assert "inputs.most" in refused["detail"]
-    await site.post("/v1/workflows/none/runs", {}, status=404)
+    nowhere = await site.post("/v1/workflows/none/runs", {}, status=404)
+    assert nowhere["hint"] == "`GET /v1/workflows` lists them"
     bodies: list[Any] = [
         {"inputs": []}, {"input": {}}, {"version": 0}, {"version": "1"}, {"wait": -1}, {"wait": 61}, {"priority": 10},
         {"labels": {"a": 1}},

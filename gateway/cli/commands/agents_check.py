@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
-from gateway.cli.output import emit, output_option
-from gateway.cli.problems import tell
+from gateway.cli.output import output_option
 from gateway.cli.tree import command as thespis_command
 
 
@@ -19,19 +16,7 @@ def command(files: tuple[str, ...], output: str) -> None:
 
     Names of tools and models are taken as they are; publishing checks them.
     """
-    from pathlib import Path
-
     from gateway.agents import checker
-    from gateway.definitions import described
-    from gateway.problems import FAILED
+    from gateway.cli.problems import check_files
 
-    check = checker()
-    problems: list[dict[str, Any]] = []
-    for file in files:
-        problems += [described(problem) for problem in check(Path(file).read_bytes(), file)]
-    if output == "table":
-        tell(problems, err=False)
-    else:
-        emit(problems, output)
-    if problems:
-        raise click.exceptions.Exit(FAILED)
+    check_files(files, checker(), output)

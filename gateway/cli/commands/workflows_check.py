@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
-from gateway.cli.output import emit, output_option
-from gateway.cli.problems import tell
+from gateway.cli.output import output_option
 from gateway.cli.tree import command as thespis_command
 
 
@@ -22,19 +19,7 @@ def command(files: tuple[str, ...], workspaces: tuple[str, ...], output: str) ->
 
     Names of tasks are checked with --workspace only.
     """
-    from pathlib import Path
+    from gateway.cli.problems import check_files
+    from gateway.definitions import checker
 
-    from gateway.definitions import checker, described
-    from gateway.problems import FAILED
-
-    check = checker(workspaces)
-    problems: list[dict[str, Any]] = []
-    for file in files:
-        found = check(Path(file).read_bytes(), file)
-        problems += [described(problem) for problem in found]
-    if output == "table":
-        tell(problems, err=False)
-    else:
-        emit(problems, output)
-    if problems:
-        raise click.exceptions.Exit(FAILED)
+    check_files(files, checker(workspaces), output)
