@@ -54,19 +54,28 @@ def passage(result: str, words: Sequence[str], first: int = 1) -> Passage | None
     `first` is the number of the first line, unless the result says so itself.
     """
     first, lines = _lines(result, first)
-    best: tuple[int, int, int] = (0, 0, 0)
+    best, start, stop = (0, False), 0, 0
     for at in range(len(lines)):
         if not lines[at].strip():
             continue
-        end = at + 1
-        while end < len(lines) and lines[end].strip() and end - at < CONTEXT:
-            end += 1
+        end = _end(lines, at)
         common = score(lines[at], words) * 2 + score("\n".join(lines[at:end]), words)
-        if common > best[0]:
-            best = (common, at, end)
-    if not best[0]:
+        rank = (common, not lines[at].startswith("#"))
+        if common and rank > best:
+            best, start, stop = rank, at, end
+    if not stop:
         return None
-    return Passage(first + best[1], [line.rstrip() for line in lines[best[1] : best[2]]])
+    return Passage(first + start, [line.rstrip() for line in lines[start:stop]])
+
+
+def _end(lines: Sequence[str], at: int) -> int:
+    """Where the paragraph that begins at a line ends; a heading is quoted with the one that follows it."""
+    end = at + 1
+    if lines[at].startswith("#"):
+        end = next((n for n in range(end, len(lines)) if lines[n].strip()), end)
+    while end < len(lines) and lines[end].strip() and end - at < CONTEXT:
+        end += 1
+    return end
 
 
 def _lines(result: str, first: int) -> tuple[int, list[str]]:

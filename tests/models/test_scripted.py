@@ -166,6 +166,8 @@ async def test_scripts_are_those_it_was_given_and_may_fail() -> None:
 
 QUESTIONS = {
     "How long may a book be borrowed?": ("loans.md", "A book may be borrowed for four weeks"),
+    "When is it open?": ("opening-hours.md", "from 9:00 to 19:00 on weekdays"),
+    "What are the rooms?": ("rooms.md", "| "),
     "When is the reading room open on Saturdays?": ("opening-hours.md", "on Saturdays"),
     "What does a book cost that is returned late?": ("loans.md", "20 cents a day"),
     "how many seats has the map room?": ("rooms.md", "| map room | 6 |"),
