@@ -229,6 +229,6 @@ class EventStore(Protocol):
         """Count a death of a host with this message in hand; returns how many there were."""
         ...
 
-    async def strikes(self, tenant: str, stream: str) -> dict[str, int]:
-        """Deaths counted against messages of this actor."""
+    async def strikes(self, least: int) -> dict[tuple[str, str, str], int]:
+        """Deaths counted against messages that at least so many hosts died of, by (tenant, stream, message)."""
         ...

@@ -88,7 +88,7 @@ async def up(
             running = Running(
                 pid=os.getpid(),
                 url=f"http://{_reachable(settings.host)}:{listen}",
-                database_url=f"{servers.postgres.url}?sslmode=disable" if servers.postgres else own[0],
+                database_url=servers.postgres.socket_url if servers.postgres else own[0],
                 nats_url=servers.nats.url("host") if servers.nats else own[1],
                 nats_relay_url=servers.nats.url("relay") if servers.nats else environment.get("NATS_RELAY_URL", own[1]),
                 nats_client_url=servers.nats.url("client") if servers.nats else own[1],

@@ -150,11 +150,13 @@ class Host:
         self.handover = Handover(self)
         self.mailroom = Mailroom(store, self.sources.take_mail, self._wait_for_room)
         self.timers = Timers(store, now, self.sources.fire)
+        self.supervision = Supervision(self)
         self.ownership = Ownership(
             store,
             self.id,
             ttl=self.settings.lease_ttl,
             info=info,
+            claimed=self.supervision.learn,
             gained=self.handover.gained,
             lost=self.handover.lost,
             given=self.handover.given,
@@ -165,7 +167,6 @@ class Host:
         self.memory = Memory(self)
         self.loader = Loader(store, self.memory.loaded, self.memory.absent, self.words.sealing)
         self.personal = Personal(self)
-        self.supervision = Supervision(self)
         self.verdicts = Verdicts(self)
         self.control = Control(self)
         self.routers = [Router(self, kind) for kind in self.kinds.values() if kind.subscribes]

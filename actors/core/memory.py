@@ -143,6 +143,7 @@ class Memory:
         if isinstance(note, ActorParked):
             host.timers.forget(cell.tenant, cell.address)
         elif isinstance(note, ActorResumed):
+            host.supervision.forgive(cell)
             self.refill(cell)
             self.recall(cell)
 

@@ -15,6 +15,7 @@ from events.store import EventStore, HostRow, Lease
 BEATS = 8
 """Looks at the others within the time of a lease: one that died is missed that much later at most."""
 
+Claimed = Callable[[], Awaitable[None]]
 Gained = Callable[[dict[int, int]], None]
 Lost = Callable[[Sequence[int], bool], Awaitable[None]]
 
@@ -32,9 +33,10 @@ def wanted(host: str, alive: tuple[str, ...]) -> frozenset[int]:
 class Ownership:
     """Keeps the host's lease, claims what is its share, gives back what is not.
 
-    `gained(epochs)` is called when partitions were claimed. `lost(partitions, graceful)` is awaited before they are
-    released (graceful: finish what is in flight), or when the lease ran out (drop everything, stay silent); `given()`
-    is called once they are released.
+    `claimed()` is awaited when partitions were claimed, before they are served: should it raise, they are given back.
+    Then `gained(epochs)` is called. `lost(partitions, graceful)` is awaited before they are released (graceful: finish
+    what is in flight), or when the lease ran out (drop everything, stay silent); `given()` is called once they are
+    released.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Ownership:
         *,
         ttl: float,
         info: bytes,
+        claimed: Claimed,
         gained: Gained,
         lost: Lost,
         given: Callable[[], None],
@@ -52,6 +55,7 @@ class Ownership:
         self.host = host
         self._ttl = ttl
         self._info = info
+        self._claimed = claimed
         self._gained = gained
         self._lost = lost
         self._given = given
@@ -162,8 +166,9 @@ class Ownership:
         ]
         if free:
             epochs = await self._store.claim(self.name, free)
-            self.owned.update(epochs)
             if epochs:
+                await self._claimed()
+                self.owned.update(epochs)
                 self._gained(epochs)
                 self._changed.set()
 

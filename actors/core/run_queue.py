@@ -106,14 +106,20 @@ class RunQueue:
         if epoch is None:
             host.supervision.drop(cell, NotOwned(f"{cell.address} moved to another host"))
             return
-        if host.supervision.poison and host.supervision.is_poison(cell, queue[0]):
+        supervision = host.supervision
+        if supervision.poison and supervision.is_poison(cell, queue[0]):
+            supervision.set_aside(cell)
             return
         draft = Draft(cell)
         works, batch, words = draft.works, host.settings.batch, host.words
         hand, marks = host.hand, host.hand.marks
         while queue and len(works) < batch:
             work = queue[0]
-            if works and (work.solo or (work.timer is not None and draft.overtook(work.timer[0]))):
+            if works and (
+                work.solo
+                or (work.timer is not None and draft.overtook(work.timer[0]))
+                or (supervision.poison and supervision.is_poison(cell, work))
+            ):
                 break
             queue.popleft()
             self.waiting -= 1

@@ -34,8 +34,8 @@ class Supervision:
         self._host = host
         self.resting = 0
         """Messages that failed and are about to be tried again."""
-        self.poison: dict[tuple[str, str], tuple[str, int]] = {}
-        """Actors whose message took hosts down: (message, deaths)."""
+        self.poison: dict[tuple[str, str, str], int] = {}
+        """Messages that took down enough hosts, by (tenant, actor, id): how many."""
 
     async def recall(self) -> None:
         """Count the death of the process before this one, if it died with a message in hand."""
@@ -44,8 +44,15 @@ class Supervision:
             return
         tenant, address, message = found
         deaths = await self._host.store.strike(tenant, address, message, "the host died with this message in hand")
-        self.poison[tenant, address] = (message, deaths)
         log.warning("the host died while %s handled message %s (%d times)", address, message, deaths)
+
+    async def learn(self) -> None:
+        """Look what other hosts died of: partitions that come here may hold it. Raises StoreUnavailable."""
+        self.poison = await self._host.store.strikes(self._host.settings.deaths)
+
+    def forgive(self, cell: Cell) -> None:
+        """An operator has the actor go on: its message is tried once more."""
+        self.poison = {key: deaths for key, deaths in self.poison.items() if key[:2] != (cell.tenant, cell.address)}
 
     def failed(self, cell: Cell, works: list[Work], error: Exception) -> None:
         """The last of `works` could not be handled; those before it were to go into the same append."""
@@ -72,15 +79,15 @@ class Supervision:
         self._host.run_queue.requeue(cell, works)
 
     def is_poison(self, cell: Cell, work: Work) -> bool:
-        """Whether this message took down too many hosts; its actor is then parked and the message set aside."""
-        message, deaths = self.poison.get((cell.tenant, cell.address), ("", 0))
-        if deaths < self._host.settings.deaths or work.message.id != message or cell.skip == message:
-            return False
-        del self.poison[cell.tenant, cell.address]
-        self._host.run_queue.take(cell)
-        work.attempts = deaths
+        """Whether this message took down too many hosts."""
+        id = work.message.id
+        return (cell.tenant, cell.address, id) in self.poison and cell.skip != id
+
+    def set_aside(self, cell: Cell) -> None:
+        """Park an actor whose next message took down too many hosts."""
+        work = self._host.run_queue.take(cell)
+        deaths = work.attempts = self.poison.pop((cell.tenant, cell.address, work.message.id))
         self.park(cell, work, "it takes down the process that handles it", f"{deaths} hosts died")
-        return True
 
     def park(self, cell: Cell, work: Work, reason: str, error: str) -> None:
         """Record that the actor is parked; what waits for it waits on in the store."""

@@ -80,7 +80,7 @@ async def demo(
         host_in = partial(
             HostProcess,
             directory / "host",
-            database_url=servers.postgres.url,
+            database_url=servers.postgres.socket_url,
             nats_url=servers.nats.url("host"),
             relay_url=servers.nats.url("relay"),
         )

@@ -79,9 +79,9 @@ class Leases:
         self._tables.strikes[key] = (count, self._now())
         return count
 
-    async def strikes(self, tenant: str, stream: str) -> dict[str, int]:
-        """Deaths counted against messages of this actor."""
-        return {m: count for (t, s, m), (count, _) in self._tables.strikes.items() if (t, s) == (tenant, stream)}
+    async def strikes(self, least: int) -> dict[tuple[str, str, str], int]:
+        """Deaths counted so far, where there are enough."""
+        return {key: count for key, (count, _) in self._tables.strikes.items() if count >= least}
 
     def _check(self, host: str, now: int) -> None:
         known = self._hosts.get(host)

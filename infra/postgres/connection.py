@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any, Final, Protocol, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 
@@ -129,7 +129,7 @@ def place(dsn: str) -> str:
         parts = urlsplit(dsn)
         if "," in parts.netloc:
             return parts.netloc.rpartition("@")[2] + parts.path
-        host = parts.hostname or next((p[5:] for p in parts.query.split("&") if p.startswith("host=")), "localhost")
+        host = parts.hostname or next(iter(parse_qs(parts.query).get("host", ())), "localhost")
         return f"{host}{f':{parts.port}' if parts.port else ''}{parts.path}"
     except ValueError:
         return "DATABASE_URL"

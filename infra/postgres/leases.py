@@ -35,7 +35,7 @@ values ($1, $2, $3, 1, $4, thespis.now_us())
     on conflict (tenant, stream, message) do update
        set count = s.count + 1, reason = excluded.reason, at = excluded.at
 returning count"""
-_STRIKES = "select message, count from thespis.strikes where tenant = $1 and stream = $2"
+_STRIKES = "select tenant, stream, message, count from thespis.strikes where count >= $1"
 
 
 async def join(connection: Connection, host: str, ttl: float, info: bytes) -> None:
@@ -82,7 +82,7 @@ async def strike(connection: Connection, tenant: str, stream: str, message: str,
     return await connection.fetchval(_STRIKE, tenant, stream, message, reason)
 
 
-async def strikes(connection: Connection, tenant: str, stream: str) -> dict[str, int]:
-    """Deaths counted so far."""
-    rows: list[Any] = await connection.fetch(_STRIKES, tenant, stream)
-    return dict(rows)
+async def strikes(connection: Connection, least: int) -> dict[tuple[str, str, str], int]:
+    """Deaths counted so far, where there are enough."""
+    rows: list[Any] = await connection.fetch(_STRIKES, least)
+    return {(tenant, stream, message): count for tenant, stream, message, count in rows}

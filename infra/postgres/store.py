@@ -267,9 +267,9 @@ class PostgresStore:
         """Count a death of a host with this message in hand."""
         return await self._readers.run(lambda c: leases.strike(c, tenant, stream, message, reason))
 
-    async def strikes(self, tenant: str, stream: str) -> dict[str, int]:
-        """Deaths counted against messages of this actor."""
-        return await self._readers.run(lambda c: leases.strikes(c, tenant, stream))
+    async def strikes(self, least: int) -> dict[tuple[str, str, str], int]:
+        """Deaths counted against messages that at least so many hosts died of."""
+        return await self._readers.run(lambda c: leases.strikes(c, least))
 
 
 async def _append(connection: Connection, batch: Sequence[Append]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -88,7 +89,9 @@ async def test_poison_parks_its_actor_alone_and_everybody_else_goes_on(stage: St
                     f"/v1/actors/trap/{how}/ask", {"message": "Spring", "data": {"how": "well"}}, f"{how}-4"
                 )
                 assert answer["outcome"] == "handled"
-            assert sorted(ends) == [-9] * 3 + [75] * 3 + [76] * 3, ends
+            # A host may take over and die before the one that died last has come back and said so.
+            assert set(ends) == {-9, 75, 76}
+            assert all(3 <= count <= 2 + hosts for count in Counter(ends).values()), ends
 
     judged(await load.run(attack))
     assert reasons == {"raise": "it cannot handle a message"} | dict.fromkeys(

@@ -106,7 +106,7 @@ async def run(chosen: dict[str, Case]) -> int:
             assert embedded.postgres is not None
             assert embedded.nats is not None
             relay, host, client = (embedded.nats.url(role) for role in ("relay", "host", "client"))
-            servers = Servers(embedded.postgres.url, relay, relay, host, client)
+            servers = Servers(embedded.postgres.socket_url, relay, relay, host, client)
             emit(machine=platform.machine(), cpus=os.cpu_count(), python=platform.python_version())
             for name, case in chosen.items():
                 begun = perf_counter()

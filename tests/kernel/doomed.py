@@ -9,6 +9,7 @@ import asyncio
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import msgspec
 from actors import Kind, Message, Plugin, Tell
 from actors.core.hand import Hand
 from actors.core.host import Host
+from events.errors import NotFound
 from events.ids import random_id
 from infra.postgres.store import open_store
 
@@ -40,7 +42,7 @@ class State(msgspec.Struct):
 def decide(state: State, message: Message) -> list[Any]:
     match message.data:
         case Send(how):
-            return [Ok(), Tell("doomed/victim", Die(how))]
+            return [Ok(), Tell("doomed/victim", Die("not")), Tell("doomed/victim", Die(how))]
         case Die("kill"):
             os.kill(os.getpid(), signal.SIGKILL)
         case Die("hang"):
@@ -73,16 +75,15 @@ async def main(dsn: str, mark: Path, how: str) -> None:
                 body = msgspec.json.encode(Send(how))
                 id = random_id()
                 await host.ask(Message(id, "Send", "doomed/sender", "default", body, "user:t", host.now(), "", id))
-            while True:
-                loaded = (await store.load([("default", "doomed/victim", "")]))[0]
-                if loaded.version:
-                    break
+            view = None
+            while view is None or view.parked is None:
                 await asyncio.sleep(0.02)
+                with suppress(NotFound):
+                    view = await host.view("default", "doomed/victim")
             body, id = msgspec.json.encode(Die("not")), random_id()
             other = Message(id, "Die", "doomed/other", "default", body, "user:t", host.now(), "", id)
             answer = await host.ask(other)
-            view = await host.view("default", "doomed/victim")
-            print(f"{view.parked}; others: {answer.outcome}")
+            print(f"{view.parked}, after {view.state['handled']} messages; others: {answer.outcome}")
             await host.stop()
 
 

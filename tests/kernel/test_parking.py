@@ -8,7 +8,9 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
+from events.envelope import Answer, Message
 from events.errors import Conflict, Parked
+from events.ids import random_id
 from infra.memory.system import System, run_system
 from tests.kernel.counter import Add, Boom, Burst, Later, Pass, armed, plugin
 
@@ -134,7 +136,7 @@ def test_a_timer_that_fires_while_its_actor_is_parked_waits_for_it() -> None:
 
 
 def test_tells_keep_their_order_over_a_park_and_a_resume_while_more_arrive() -> None:
-    from actors import Kind, Message, Plugin, Tell
+    from actors import Kind, Plugin, Tell
     from tests.kernel.counter import Add, Noted
 
     class Seen(msgspec.Struct):
@@ -172,3 +174,33 @@ def test_tells_keep_their_order_over_a_park_and_a_resume_while_more_arrive() -> 
         assert (await system.state("seer/receiver"))["values"] == list(range(120))
 
     run_system(Plugin(kinds=[seer]), script)
+
+
+def test_what_others_died_of_is_known_to_whoever_takes_their_actors_over_and_tried_once_more_when_told() -> None:
+    async def script(system: System) -> None:
+        deadly = random_id()
+        for _ in range(3):
+            await system.store.strike("default", "counter/a", deadly, "another host died")
+        await system.lose_host(system.hosts[0])
+        host = await system.add_host()
+        await system.advance(5)
+
+        def add(id: str, by: int) -> Message:
+            body = msgspec.json.encode(Add(by))
+            return Message(id, "Add", "counter/a", "default", body, "user:ada", host.now(), "", id)
+
+        # Behind another message, which goes into an append of its own.
+        first, second = await asyncio.gather(
+            host.ask(add(random_id(), 1)), host.ask(add(deadly, 10)), return_exceptions=True
+        )
+        assert isinstance(first, Answer)
+        assert isinstance(second, Parked)
+        view = await host.view("default", "counter/a")
+        assert (view.state["total"], view.parked) == (1, "it takes down the process that handles it")
+        parked = [e for e in await system.events() if e.type == "ActorParked"]
+        assert [msgspec.json.decode(e.data)["error"] for e in parked] == ["3 hosts died"]
+        await host.resume("default", "counter/a", "user:ada", "mended")
+        await host.ask(add(deadly, 10))
+        assert (await system.state("counter/a"))["total"] == 11
+
+    run_system(plugin(), script)
