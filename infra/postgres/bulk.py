@@ -45,7 +45,7 @@ class Import:
         self._write = write
         self._waiting: deque[_Call] = deque()
         self._task: asyncio.Task[None] | None = None
-        self._answers: list[tuple[_Call, Appended]] = []
+        self._answers: deque[tuple[_Call, Appended]] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
     async def append(self, appends: Sequence[Append]) -> Appended:
@@ -70,13 +70,16 @@ class Import:
             self._task = None
 
     def _answer(self) -> None:
-        """Tell callers what became of their appends."""
+        """Tell callers what became of their appends, one in each turn of the loop: what they do then takes time, in which
+        the rows on their way must be able to leave."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        answers, self._answers = self._answers, []
-        for call, appended in answers:
+        if self._answers:
+            call, appended = self._answers.popleft()
             call.succeed(appended)
+            if self._answers:
+                asyncio.get_running_loop().call_soon(self._answer)
 
     def _answer_soon(self) -> None:
         """Whoever gets an answer goes on at once, and may keep the loop busy: the next transaction is sent before."""

@@ -8,7 +8,7 @@ import socket
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar, cast
 from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
@@ -139,11 +139,19 @@ class Link:
     """One connection, opened when first needed and again after it broke. One user at a time.
 
     `timeout` bounds every transaction on it and `idle` the pauses within one, in seconds: the server ends what takes
-    longer. `patience` is how long an answer may take; a command that gets none is cancelled.
+    longer. `patience` is how long an answer may take; a command that gets none is cancelled. `ahead` is how many bytes
+    the kernel may hold that the server has not read yet, where that is a Unix socket and as far as it is allowed.
     """
 
     def __init__(
-        self, dsn: str, name: str, timeout: float, *, idle: float | None = None, patience: float | None = None
+        self,
+        dsn: str,
+        name: str,
+        timeout: float,
+        *,
+        idle: float | None = None,
+        patience: float | None = None,
+        ahead: int = 0,
     ) -> None:
         self.dsn = dsn
         self.place = place(dsn)
@@ -151,6 +159,7 @@ class Link:
         self._timeout = timeout
         self._idle = timeout if idle is None else idle
         self._patience = patience
+        self._ahead = ahead
         self._connection: Connection | None = None
 
     async def get(self) -> Connection:
@@ -163,6 +172,8 @@ class Link:
             self._connection = connection = await connect(self.dsn, self._name, self._patience)
             async with asyncio.timeout(CONNECT_TIMEOUT):
                 await connection.fetch(_SETTINGS, _milliseconds(self._timeout), _milliseconds(self._idle))
+            if self._ahead:
+                _hold(connection, self._ahead)
             ready = True
         except FAILURES as error:
             raise translated(error, self.place) from error
@@ -188,6 +199,13 @@ class Link:
         if connection is not None:
             with suppress(*FAILURES):
                 await connection.close(timeout=2.0)
+
+
+def _hold(connection: Connection, size: int) -> None:
+    """Let the kernel hold more than the 200 kB it has for a Unix socket; TCP sees to that itself."""
+    sock: Any = cast("Any", connection)._transport.get_extra_info("socket")  # the driver has no other way to it
+    if sock.family == socket.AF_UNIX:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
 
 
 def _milliseconds(seconds: float) -> str:

@@ -46,6 +46,8 @@ READ_TIMEOUT: Final = 300.0
 """Seconds a transaction may take. Whoever writes holds the lock of the log: everybody waits for the slowest."""
 IDLE_TIMEOUT: Final = 1.5
 """Seconds a transaction that writes may do nothing; a host that was stopped in one must not stop the others."""
+AHEAD: Final = 4_000_000
+"""Bytes of an import that may be on their way: the server goes on reading while the next rows are made here."""
 
 _Write = Callable[[Connection, Sequence[Append]], Awaitable[Any]]
 
@@ -71,7 +73,7 @@ class PostgresStore:
     def __init__(self, dsn: str, *, readers: int = 4, write_timeout: float = WRITE_TIMEOUT) -> None:
         """`write_timeout` (seconds) is how long an append may take, the wait for the log's lock included."""
         self._writer = Link(dsn, "writer", write_timeout, idle=IDLE_TIMEOUT)
-        self._importer = Link(dsn, "importer", BULK_TIMEOUT, idle=IDLE_TIMEOUT)
+        self._importer = Link(dsn, "importer", BULK_TIMEOUT, idle=IDLE_TIMEOUT, ahead=AHEAD)
         self._patience = {self._writer: write_timeout + GRACE, self._importer: BULK_TIMEOUT + GRACE}
         self._writing = asyncio.Lock()
         self._readers = Links(dsn, "reader", readers, READ_TIMEOUT)

@@ -18,7 +18,7 @@ from tests.benchmarks.log_data import DATA, RUNS, fresh, history, off_loop, peer
 
 BATCHES = (100, 1000)
 SECONDS = 1.5
-IN_FLIGHT = (1, 2, 4, 8)
+IN_FLIGHT = (2, 8, 16, 32)
 TABLE = """
 create table bare (
   position bigint generated always as identity primary key, stream text not null, version int not null,
@@ -61,7 +61,7 @@ async def run(dsn: str, emit: Callable[..., None]) -> None:
         await connection.execute(TABLE)
         with peer(database) as app:
             for size in BATCHES:
-                threads = max((1, 2, 4), key=lambda n: peer_saves(app, size, n, 0.5))
+                threads = max((1, 2, 4, 8), key=lambda n: peer_saves(app, size, n, 0.5))
                 trials = {n: await ours(store, size, n, 0.7) for n in IN_FLIGHT}
                 in_flight = max(trials, key=lambda n: trials[n])
                 rates: dict[str, list[float]] = {"ours": [], "COPY": [], "peer": []}
