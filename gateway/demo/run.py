@@ -84,11 +84,11 @@ async def demo(
             nats_url=servers.nats.url("host"),
             relay_url=servers.nats.url("relay"),
         )
-        host = host_in()
-        await stack.enter_async_context(host)
-        store = await stack.enter_async_context(open_store(servers.postgres.url, migrated=True))
+        store = await stack.enter_async_context(open_store(servers.postgres.socket_url))
         if await store.head():
             raise Conflict(f"{directory} holds a log already", hint="the demo wants a directory of its own")
+        host = host_in()
+        await stack.enter_async_context(host)
         traffic = await stack.enter_async_context(Traffic([host.url]))
         report = await _play(host, store, traffic, plan(seed, transfers, accounts), kills, seed, out)
         if workflow:

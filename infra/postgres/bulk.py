@@ -70,8 +70,8 @@ class Import:
             self._task = None
 
     def _answer(self) -> None:
-        """Tell callers what became of their appends, one in each turn of the loop: what they do then takes time, in which
-        the rows on their way must be able to leave."""
+        """Tell callers what became of their appends, one in each turn of the loop: what they do then takes time, and
+        the rows on their way must be able to leave in between."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -12,6 +12,7 @@ from events.errors import Conflict
 from gateway.demo import demo, run_once
 from gateway.demo.traffic import Traffic
 from gateway.proof import verdict
+from infra.postgres import open_store
 from tests.acceptance.cluster import Cluster
 
 pytestmark = pytest.mark.timeout(120)
@@ -45,5 +46,5 @@ async def test_once_shows_a_completed_a_refunded_and_a_refused_transfer(cluster:
         assert await run_once(host.url, out)
         for word in ("completed", "refunded", "refused", "Together 160, as before."):
             assert word in text.getvalue()
-    async with Traffic([host.url]) as traffic:
-        assert sum(row["balance"] for row in await traffic.rows("balances", 0)) == 320
+    async with Traffic([host.url]) as traffic, open_store(cluster.postgres.url, migrated=True) as store:
+        assert sum(row["balance"] for row in await traffic.rows("balances", await store.head())) == 320
