@@ -15,7 +15,7 @@ from events.store import EventStore, HostRow, Lease
 BEATS = 8
 """Looks at the others within the time of a lease: one that died is missed that much later at most."""
 
-Claimed = Callable[[], Awaitable[None]]
+Claimed = Callable[[Collection[int]], Awaitable[None]]
 Gained = Callable[[dict[int, int]], None]
 Lost = Callable[[Sequence[int], bool], Awaitable[None]]
 
@@ -33,7 +33,7 @@ def wanted(host: str, alive: tuple[str, ...]) -> frozenset[int]:
 class Ownership:
     """Keeps the host's lease, claims what is its share, gives back what is not.
 
-    `claimed()` is awaited when partitions were claimed, before they are served: should it raise, they are given back.
+    `claimed(partitions)` is awaited when they were claimed, before they are served: should it raise, they go back.
     Then `gained(epochs)` is called. `lost(partitions, graceful)` is awaited before they are released (graceful: finish
     what is in flight), or when the lease ran out (drop everything, stay silent); `given()` is called once they are
     released.
@@ -167,7 +167,7 @@ class Ownership:
         if free:
             epochs = await self._store.claim(self.name, free)
             if epochs:
-                await self._claimed()
+                await self._claimed(epochs)
                 self.owned.update(epochs)
                 self._gained(epochs)
                 self._changed.set()

@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from actors.core.cell import Cell, Work
 from actors.core.deciding import decide_into
 from actors.core.draft import Draft
+from events.address import partition_of
 from events.envelope import Message
 from events.errors import Parked, ThespisError
 from events.ids import random_id
@@ -46,9 +47,14 @@ class Supervision:
         deaths = await self._host.store.strike(tenant, address, message, "the host died with this message in hand")
         log.warning("the host died while %s handled message %s (%d times)", address, message, deaths)
 
-    async def learn(self) -> None:
-        """Look what other hosts died of: partitions that come here may hold it. Raises StoreUnavailable."""
-        self.poison = await self._host.store.strikes(self._host.settings.deaths)
+    async def learn(self, partitions: Collection[int]) -> None:
+        """Look what hosts died of in partitions that come here. Raises StoreUnavailable.
+
+        What an operator had go on in those that are here already stays forgiven."""
+        strikes = await self._host.store.strikes(self._host.settings.deaths)
+        for key, deaths in strikes.items():
+            if partition_of(*key[:2]) in partitions:
+                self.poison[key] = deaths
 
     def forgive(self, cell: Cell) -> None:
         """An operator has the actor go on: its message is tried once more."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
+from events.address import PARTITIONS, partition_of
 from events.envelope import Answer, Message
 from events.errors import Conflict, Parked
 from events.ids import random_id
@@ -200,6 +201,7 @@ def test_what_others_died_of_is_known_to_whoever_takes_their_actors_over_and_tri
         parked = [e for e in await system.events() if e.type == "ActorParked"]
         assert [msgspec.json.decode(e.data)["error"] for e in parked] == ["3 hosts died"]
         await host.resume("default", "counter/a", "user:ada", "mended")
+        await host.supervision.learn(set(range(PARTITIONS)) - {partition_of("default", "counter/a")})  # others come
         await host.ask(add(deadly, 10))
         assert (await system.state("counter/a"))["total"] == 11
 

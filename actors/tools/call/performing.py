@@ -62,8 +62,7 @@ def _agent(move: Move) -> tuple[str, Any]:
     text = alone if isinstance(alone, str) else canonical(arguments)
     post = Post(
         "1", text, name, channel_of_tool(definition.name), move.request.requesters[0], move.state.joined,
-        parent=move.me, ref="perform", requesters=move.request.requesters,
-        cause=move.request.cause,
+        parent=move.me, ref="perform", requesters=move.request.requesters, cause=move.request.cause,
     )  # fmt: skip
     return f"conversation/{move.id}", post
 
