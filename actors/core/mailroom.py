@@ -1,9 +1,9 @@
 """Delivery of tells: a cursor over the log's positions, the same rule for every reader (P7).
 
 At or below the cursor: drop. Cursor + 1: deliver what this host just committed straight from memory, or go on when
-another host wrote there and says that it sent nothing here. Beyond: wait a moment for whoever wrote in between to say
-so, then read the mailbox table. So sender and receiver may move between hosts and the order in which tells were decided
-still holds.
+another host wrote there and says that it sent nothing here. Beyond: wait for whoever wrote in between to say so, but
+a moment only if tells wait behind it, then read the mailbox table. So sender and receiver may move between hosts and
+the order in which tells were decided still holds.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from events.store import EventStore, Mail
 
 PAGE = 1000
 PATIENCE = 0.005
-"""Seconds to wait for the ring of whoever wrote before what is known, until the store is asked instead."""
+"""Seconds that tells wait for the ring of whoever wrote before them, until the store is asked instead."""
+CALM = 0.1
+"""The same where nothing is known to wait: hosts ring now and then for commits without tells."""
 HELD = 64
 """Commits whose tells are held in memory meanwhile; those of more are read from the store."""
 CHAIN = 1000
@@ -45,6 +47,8 @@ class Mailroom:
         self._chain: dict[int, tuple[int, int, Sequence[Mail]]] = {}
         """Commits beyond the cursor: where each begins → its head, the partitions (bits) to which it sent tells that
         are not in hand, the tells in hand."""
+        self._urgent = False
+        """Tells wait beyond the cursor, as far as is known."""
         self._patience: asyncio.TimerHandle | None = None
         self._reading = False
         self._wake = asyncio.Event()
@@ -100,6 +104,7 @@ class Mailroom:
 
     def _note(self, before: int, head: int, mail: int, mails: Sequence[Mail]) -> None:
         chain = self._chain
+        before = max(before, self._cursor)  # of commits rung for together some may have been read already
         if head <= self._cursor or not (self._active or self._new) or (before in chain and not mails):
             return
         if len(chain) >= CHAIN:
@@ -108,6 +113,7 @@ class Mailroom:
         elif len(chain) >= HELD and mails:
             mail, mails = -1, ()
         chain[before] = (head, mail, mails)
+        self._urgent = self._urgent or bool(mails or mail & self._mine)
         if not self._reading and not self._new:
             self._follow()
 
@@ -122,9 +128,16 @@ class Mailroom:
             del chain[self._cursor]
             self._cursor = head
             self._hand_out(mails)
-        if chain and self._patience is None:
-            loop = asyncio.get_running_loop()
-            self._patience = loop.call_later(PATIENCE, self._impatient, self._cursor)
+        if not chain:
+            self._urgent = False
+            return
+        loop = asyncio.get_running_loop()
+        due = loop.time() + (PATIENCE if self._urgent else CALM)
+        if self._patience is not None:
+            if self._patience.when() <= due:
+                return
+            self._patience.cancel()
+        self._patience = loop.call_at(due, self._impatient, self._cursor)
 
     def _impatient(self, cursor: int) -> None:
         self._patience = None
@@ -155,7 +168,7 @@ class Mailroom:
                 await self._tail()
                 chain = self._chain
                 for before in [each for each in chain if each < self._cursor]:
-                    del chain[before]
+                    self._note(before, *chain.pop(before))
                 delay = 0.05
             except ThespisError:
                 self._wake.set()

@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from functools import lru_cache
-from zlib import crc32
 
-from events.address import PARTITIONS
 from events.errors import NotOwned, StoreUnavailable, ThespisError
+from events.placement import owners
 from events.store import EventStore, HostRow, Lease
 
 BEATS = 8
@@ -18,16 +16,6 @@ BEATS = 8
 Claimed = Callable[[Collection[int]], Awaitable[None]]
 Gained = Callable[[dict[int, int]], None]
 Lost = Callable[[Sequence[int], bool], Awaitable[None]]
-
-
-@lru_cache(maxsize=64)
-def wanted(host: str, alive: tuple[str, ...]) -> frozenset[int]:
-    """The partitions a host should own among those alive: rendezvous hashing, so that a join or leave moves few."""
-    return frozenset(
-        partition
-        for partition in range(PARTITIONS)
-        if max(alive, key=lambda h: (crc32(f"{h}:{partition}".encode()), h), default=None) == host
-    )
 
 
 class Ownership:
@@ -151,7 +139,7 @@ class Ownership:
     async def _beat(self) -> None:
         self.hosts, leases = await self._store.heartbeat(self.name)
         alive = tuple(h.id for h in self.hosts if h.alive)
-        mine = wanted(self.name, alive)
+        mine = {partition for partition, owner in enumerate(owners(alive)) if owner == self.name}
         # What the store has under this name and nobody serves: the answer to a claim or a release was lost.
         stray = [lease.partition for lease in leases if lease.owner == self.name and lease.partition not in self.owned]
         if stray:

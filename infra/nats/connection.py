@@ -87,6 +87,8 @@ class Connection:
         """The last thing the server or the network complained about."""
         self._reader = reader
         self._up = asyncio.Event()
+        self._leaving = False
+        """What is queued leaves at the end of this turn of the event loop."""
         self._calls: dict[str, tuple[Answered, Callable[[ThespisError], None], asyncio.TimerHandle]] = {}
         self._count = 0
         self._inbox = ""
@@ -113,9 +115,24 @@ class Connection:
             raise self.unavailable()
         client._pending.append(command)
         client._pending_data_size = pending
-        queue: asyncio.Queue[asyncio.Future[None]] = client._flush_queue
-        if queue.empty() and client.is_connected:
-            queue.put_nowait(self._loop.create_future())
+        if not self._leaving and client.is_connected:
+            self._leaving = True
+            self._loop.call_soon(self._leave)
+
+    def _leave(self) -> None:
+        """Hand over to the socket what is queued; a full one is left to nats-py's flusher, which waits for it."""
+        self._leaving = False
+        client: Any = self.client
+        if not (client._pending and client.is_connected):
+            return  # sent by then, or to be sent after the reconnect
+        writer: asyncio.StreamWriter | None = getattr(client._transport, "_io_writer", None)
+        if writer is None or writer.transport.is_closing() or writer.transport.get_write_buffer_size():
+            queue: asyncio.Queue[asyncio.Future[None]] = client._flush_queue
+            if queue.empty():
+                queue.put_nowait(self._loop.create_future())
+            return
+        pending, client._pending, client._pending_data_size = client._pending, [], 0
+        writer.writelines(pending)
 
     def send(self, subject: str, data: bytes, headers: Mapping[str, str] | None = None, reply: str = "") -> None:
         """Publish without waiting. Raises BusUnavailable, TooLarge."""

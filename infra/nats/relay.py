@@ -219,8 +219,12 @@ class Relay:
     async def _foreign(self, start: int, count: int) -> int:
         """The first of these positions where the stream holds something else than the log; 0 when there is none."""
         events = await self._store.read(start - 1, count)
-        found = await asyncio.gather(*(self._headers(n) for n in range(start, start + count)))
+        # As results: raised, an error that comes together with a cancellation would take its place, and the relay go on.
+        asked = (self._headers(sequence) for sequence in range(start, start + count))
+        found = await asyncio.gather(*asked, return_exceptions=True)
         for event, headers in zip(events, found, strict=True):
+            if isinstance(headers, BaseException):
+                raise headers
             if headers is not None and any(headers.get(k) != v for k, v in facts.headers(event).items()):
                 return event.position
         return 0

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from zlib import crc32
 
 from events.address import DEFAULT_TENANT, partition_of
+from events.placement import owners
 
 Versions = Mapping[str, int]
 """What a host can fold: the version of each projection of its code, by name."""
@@ -33,5 +33,4 @@ def assigned(host: str, hosts: Mapping[str, Versions]) -> list[str]:
 
 
 def _owner(name: str, hosts: list[str]) -> str:
-    partition = partition_of(DEFAULT_TENANT, singleton_address(name))
-    return max(hosts, key=lambda h: (crc32(f"{h}:{partition}".encode()), h))
+    return owners(tuple(hosts))[partition_of(DEFAULT_TENANT, singleton_address(name))]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from events.bus import BusMessage
 from events.errors import BusUnavailable
 from infra.nats.connection import JetStreamError
 from infra.nats.protocol import decode_headers
@@ -208,3 +209,26 @@ def _tell(answer: asyncio.Future[Any], result: Any) -> None:
 def _fail(answer: asyncio.Future[Any], error: Exception) -> None:
     if not answer.done():
         answer.set_exception(error)
+
+
+class BellLine:
+    """What the doorbell of a machine hangs on: all others hear it, or none."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._receivers: list[Callable[[BusMessage], None]] = []
+
+    def send(self, subject: str, data: bytes, headers: Mapping[str, str] | None = None) -> None:
+        self._machine.world.rung(self._machine, BusMessage(subject, data, headers or {}))
+
+    def receive(self, ring: BusMessage) -> None:
+        """Another machine rings."""
+        for receive in self._receivers:
+            receive(ring)
+
+    async def listen(self, subject: str, receive: Callable[[BusMessage], None]) -> BellLine:
+        self._receivers.append(receive)
+        return self
+
+    async def stop(self) -> None:
+        self._receivers.clear()

@@ -19,6 +19,7 @@ from actors import Plugin
 from actors.core.host import Host, Settings
 from actors.testing import VirtualClock
 from events.address import DEFAULT_TENANT, PARTITIONS, partition_of
+from events.bus import BusMessage
 from events.envelope import Answer, Message
 from events.errors import DeadlineExceeded, Parked, ThespisError
 from events.ids import digest, keyed
@@ -28,10 +29,10 @@ from gateway.process import recorded
 from gateway.singletons import Info, Singletons
 from infra.memory.projections import MemoryReadModels
 from infra.memory.store import MemoryStore
-from infra.nats.doorbell import mailed
+from infra.nats.doorbell import Doorbell, mailed
 from infra.nats.relay import Relay
 from projections import Projector, StoreSource
-from tests.acceptance.broker import Broker, Line
+from tests.acceptance.broker import BellLine, Broker, Line
 from tests.acceptance.faults import Strike
 from tests.acceptance.steps import NOBODY, Process, quiet
 from tests.acceptance.wire import Wire
@@ -78,6 +79,8 @@ class Machine:
         versions = {projection.name: projection.version for projection in world.plugin.projections}
         info = msgspec.json.encode(Info(projections=versions))
         self.host = Host(store, world.plugin, host_id=name, now=self.clock, settings=settings, info=info)
+        self.bell_line = BellLine(self)
+        self.bell = Doorbell(cast("Any", self.bell_line), self.hear)
         self.host.listeners.append(self._committed)
         self.host.handover.listeners.append(lambda: world.coming(self))
         self.host.effects.late = world.late
@@ -93,9 +96,9 @@ class Machine:
             if self.singletons.relaying:
                 self.relay.committed(recorded(batch, appended))
             self.projector.wake(appended.head)
-            self.world.ring(self, appended.head, appended.before, mailed(batch))
+            self.bell.ring(appended.head, appended.before, mailed(batch))
 
-    def hear(self, head: int, before: int, mail: int) -> None:
+    def hear(self, head: int, before: int | None, mail: int) -> None:
         """The doorbell."""
         self.host.doorbell(head, before, mail)
         self.projector.wake(head)
@@ -112,6 +115,7 @@ class Machine:
 
     async def _start(self) -> None:
         try:
+            await self.bell.start()
             await self.host.start()
             await self.singletons.start()
         except ThespisError:
@@ -144,6 +148,7 @@ class Machine:
     async def _stop(self) -> None:
         await self.singletons.stop()
         await self.host.stop()
+        await self.bell.stop()
         self.kill()
 
     async def request(self, work: Coroutine[Any, Any, Any]) -> None:
@@ -319,9 +324,9 @@ class World:
 
     # -- messages
 
-    def ring(self, writer: Machine, head: int, before: int, mail: int) -> None:
-        """Somebody wrote up to `head`: the others hear of it, if they do."""
-        self._call(writer, Machine.hear, head, before, mail)
+    def rung(self, writer: Machine, ring: BusMessage) -> None:
+        """Somebody rings: the others hear of it, if they do."""
+        self._call(writer, lambda machine: machine.bell_line.receive(ring))
 
     def coming(self, machine: Machine) -> None:
         """A host comes or goes: the others are to look at who owns what."""

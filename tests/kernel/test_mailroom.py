@@ -121,6 +121,41 @@ async def test_when_nobody_rings_for_the_hole_the_mailboxes_are_read_and_nothing
         assert room.delivered == [11, 13, 14]
 
 
+async def test_where_no_tell_waits_behind_a_hole_nothing_is_read_while_the_ring_may_still_come() -> None:
+    async with Room() as room:
+        room.here(12, 13)
+        room.here(13, 14)
+        await asyncio.sleep(4 * mailroom.PATIENCE)
+        assert room.boxes.reads == 0
+        room.mailroom.doorbell(12, 10, 0)
+        assert room.mailroom.cursor == 14
+        room.elsewhere(14, 15, to=HERE)
+        room.here(15, 16)  # and a ring that is lost
+        await room.until(lambda: room.mailroom.cursor == 16)
+        assert room.delivered == [15]
+
+
+async def test_a_tell_behind_a_hole_that_could_wait_is_read_soon() -> None:
+    async with Room() as room:
+        room.here(12, 13)
+        begun = asyncio.get_running_loop().time()
+        room.here(13, 14, mail(14))
+        await room.until(lambda: room.delivered == [14])
+        assert asyncio.get_running_loop().time() - begun >= mailroom.PATIENCE
+
+
+async def test_a_ring_for_commits_of_which_the_first_were_read_already_leaves_no_hole() -> None:
+    async with Room() as room:
+        room.elsewhere(10, 12, to=HERE)
+        room.mailroom.doorbell(12)
+        await room.until(lambda: room.mailroom.cursor == 12)
+        room.elsewhere(12, 14)
+        room.mailroom.doorbell(14, 10, 0)
+        room.here(14, 15, mail(15))
+        assert room.delivered == [11, 15]
+        assert room.boxes.reads == 1
+
+
 async def test_a_ring_that_says_only_the_head_makes_the_mailboxes_be_read() -> None:
     async with Room() as room:
         room.elsewhere(10, 12, to=HERE)

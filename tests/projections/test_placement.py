@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from actors.core.ownership import wanted
 from events.address import DEFAULT_TENANT, partition_of
+from events.placement import owners
 from projections import assigned, singleton_address
 
 NAMES = [f"p{n}" for n in range(50)]
@@ -11,9 +11,9 @@ NAMES = [f"p{n}" for n in range(50)]
 
 def test_with_the_same_code_everywhere_it_is_the_owner_of_the_partition() -> None:
     hosts = {host: dict.fromkeys(NAMES, 1) for host in ("one", "two", "three")}
+    owned_by = owners(tuple(hosts))
     for host in hosts:
-        owned = wanted(host, tuple(hosts))
-        expected = [n for n in NAMES if partition_of(DEFAULT_TENANT, singleton_address(n)) in owned]
+        expected = [n for n in NAMES if owned_by[partition_of(DEFAULT_TENANT, singleton_address(n))] == host]
         assert assigned(host, hosts) == sorted(expected)
 
 
