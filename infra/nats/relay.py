@@ -219,7 +219,7 @@ class Relay:
     async def _foreign(self, start: int, count: int) -> int:
         """The first of these positions where the stream holds something else than the log; 0 when there is none."""
         events = await self._store.read(start - 1, count)
-        # As results: raised, an error that comes together with a cancellation would take its place, and the relay go on.
+        # As results: raised, an error that comes with a cancellation would take its place, and the relay would go on.
         asked = (self._headers(sequence) for sequence in range(start, start + count))
         found = await asyncio.gather(*asked, return_exceptions=True)
         for event, headers in zip(events, found, strict=True):
