@@ -45,7 +45,9 @@ class Doorbell:
         self._heard = heard
         self._head = 0
         self._wrote: list[tuple[int, int, int]] = []
+        """What was not rung for yet: before, head, partitions with new tells."""
         self._rung = self._told = float("-inf")
+        """When it rang last; when somebody sent a tell last, here or elsewhere."""
         self._timer: asyncio.TimerHandle | None = None
         self._subscription: Subscription | None = None
 
@@ -97,7 +99,7 @@ class Doorbell:
         if not message.data.isdigit() or len(message.data) >= 20:
             return
         head = int(message.data)
-        for before, upto, mail in _wrote(message.headers.get(WROTE, ""), head) or ((None, head, -1),):
+        for before, upto, mail in _runs(message.headers.get(WROTE, ""), head) or ((None, head, -1),):
             if mail:
                 self._told = asyncio.get_running_loop().time()
             self._heard(upto, before, mail)
@@ -112,12 +114,12 @@ def mailed(batch: Sequence[Append]) -> int:
     return bits
 
 
-def _wrote(said: str, head: int) -> list[tuple[int, int, int]]:
+def _runs(said: str, head: int) -> list[tuple[int, int, int]]:
     """What a header says; nothing if any of it makes no sense."""
-    wrote: list[tuple[int, int, int]] = []
+    found: list[tuple[int, int, int]] = []
     for run in said.split(","):
         parts = _SAID(run)
         if parts is None or not int(parts[1]) < int(parts[2]) <= head:
             return []
-        wrote.append((int(parts[1]), int(parts[2]), int(parts[3], 16)))
-    return wrote
+        found.append((int(parts[1]), int(parts[2]), int(parts[3], 16)))
+    return found

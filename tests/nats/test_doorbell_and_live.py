@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from actors.testing import run_virtual
 from events.bus import BusMessage
 from infra.memory.bus import MemoryBus
 from infra.nats import live
@@ -80,56 +81,65 @@ async def test_of_a_ring_that_makes_no_sense_only_the_head_is_believed() -> None
     await bell.stop()
 
 
-async def test_while_nobody_sends_tells_several_commits_share_a_ring() -> None:
-    bus = MemoryBus()
-    heard: list[Ring] = []
-    rung: list[BusMessage] = []
-    bell = Doorbell(bus, noting(heard))
-    await bell.start()
-    await bus.listen(SUBJECT, rung.append)
-    bell.ring(3, 0, 0)
-    for head, before in ((4, 3), (6, 4), (9, 8), (12, 9), (15, 14)):  # others wrote 7, 8, 13 and 14
-        bell.ring(head, before, 0)
-    await eventually(lambda: len(heard) == 4)
-    assert heard == [(3, 0, 0), (6, 3, 0), (12, 8, 0), (15, 14, 0)]
-    assert [ring.data for ring in rung] == [b"3", b"15"]
-    bell.ring(16, 15, 0)
-    bell.ring(17, 16, 1)
-    bell.ring(18, 17, 0)  # tells may wait behind it
-    await eventually(lambda: len(heard) == 6)
-    assert heard[4:] == [(17, 15, 1), (18, 17, 0)]
-    assert [ring.data for ring in rung[2:]] == [b"17", b"18"]
-    await bell.stop()
+def test_while_nobody_sends_tells_several_commits_share_a_ring() -> None:
+    async def script() -> None:
+        bus = MemoryBus()
+        heard: list[Ring] = []
+        rung: list[BusMessage] = []
+        bell = Doorbell(bus, noting(heard))
+        await bell.start()
+        await bus.listen(SUBJECT, rung.append)
+        bell.ring(3, 0, 0)
+        for head, before in ((4, 3), (6, 4), (9, 8), (12, 9), (15, 14)):  # others wrote 7, 8, 13 and 14
+            bell.ring(head, before, 0)
+        await eventually(lambda: len(heard) == 4)
+        assert heard == [(3, 0, 0), (6, 3, 0), (12, 8, 0), (15, 14, 0)]
+        assert [ring.data for ring in rung] == [b"3", b"15"]
+        bell.ring(16, 15, 0)
+        bell.ring(17, 16, 1)
+        bell.ring(18, 17, 0)  # tells may wait behind it
+        await eventually(lambda: len(heard) == 6)
+        assert heard[4:] == [(17, 15, 1), (18, 17, 0)]
+        assert [ring.data for ring in rung[2:]] == [b"17", b"18"]
+        await bell.stop()
+
+    run_virtual(script())
 
 
-async def test_a_ring_that_was_put_off_leaves_when_the_host_does() -> None:
-    bus = MemoryBus()
-    heard: list[Ring] = []
-    one, other = Doorbell(bus, noting([])), Doorbell(bus, noting(heard))
-    await one.start()
-    await other.start()
-    one.ring(3, 0, 0)
-    one.ring(4, 3, 0)
-    await one.stop()
-    await eventually(lambda: len(heard) == 2)
-    assert heard == [(3, 0, 0), (4, 3, 0)]
-    await other.stop()
+def test_a_ring_that_was_put_off_leaves_when_the_host_does() -> None:
+    async def script() -> None:
+        bus = MemoryBus()
+        heard: list[Ring] = []
+        one, other = Doorbell(bus, noting([])), Doorbell(bus, noting(heard))
+        await one.start()
+        await other.start()
+        one.ring(3, 0, 0)
+        one.ring(4, 3, 0)
+        await one.stop()
+        await eventually(lambda: len(heard) == 2)
+        assert heard == [(3, 0, 0), (4, 3, 0)]
+        await other.stop()
+
+    run_virtual(script())
 
 
-async def test_tells_of_others_make_a_host_ring_at_once() -> None:
-    bus = MemoryBus()
-    heard: list[Ring] = []
-    one, other = Doorbell(bus, noting(heard)), Doorbell(bus, noting([]))
-    await one.start()
-    await other.start()
-    other.ring(3, 0, 1)
-    await eventually(lambda: len(heard) == 1)
-    one.ring(4, 3, 0)
-    one.ring(5, 4, 0)
-    await eventually(lambda: len(heard) == 3)
-    assert heard == [(3, 0, 1), (4, 3, 0), (5, 4, 0)]
-    await one.stop()
-    await other.stop()
+def test_tells_of_others_make_a_host_ring_at_once() -> None:
+    async def script() -> None:
+        bus = MemoryBus()
+        heard: list[Ring] = []
+        one, other = Doorbell(bus, noting(heard)), Doorbell(bus, noting([]))
+        await one.start()
+        await other.start()
+        other.ring(3, 0, 1)
+        await eventually(lambda: len(heard) == 1)
+        one.ring(4, 3, 0)
+        one.ring(5, 4, 0)
+        await eventually(lambda: len(heard) == 3)
+        assert heard == [(3, 0, 1), (4, 3, 0), (5, 4, 0)]
+        await one.stop()
+        await other.stop()
+
+    run_virtual(script())
 
 
 async def test_who_watches_an_actor_sees_what_it_shows() -> None:
