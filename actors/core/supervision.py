@@ -125,9 +125,11 @@ class Supervision:
 
     def tell_outside(self, cell: Cell, error: ThespisError) -> None:
         """Who waits outside is told; what has a row waits on."""
-        for work in [work for work in cell.queue or () if work.done is not None]:
-            cast("deque[Work]", cell.queue).remove(work)
-            self._host.run_queue.waiting -= 1
+        outside = [work for work in cell.queue or () if work.done is not None]
+        if outside:
+            cell.queue = deque(work for work in cell.queue or () if work.done is None)
+            self._host.run_queue.waiting -= len(outside)
+        for work in outside:
             self.answer(work, error)
 
     def leave_to_store(self, cell: Cell) -> None:

@@ -66,11 +66,12 @@ class Verdicts:
                 host.supervision.failed(cell, works, failure)
             return
         if not isinstance(error, OutcomeUnknown):
-            # Certainly not written: who waits outside is told, what has a row is tried again.
+            # Certainly not written: who waits outside is told, even behind it, since what has a row is tried again first.
             for work in works:
                 if work.done is not None:
                     work.done(error)
             works = [work for work in works if work.done is None]
+            host.supervision.tell_outside(cell, error)
         else:
             # The outcome is open: the inbox decides when each is handled again. What it opened is in the store alone.
             cell.uncertain = True
