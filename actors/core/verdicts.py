@@ -66,7 +66,7 @@ class Verdicts:
                 host.supervision.failed(cell, works, failure)
             return
         if not isinstance(error, OutcomeUnknown):
-            # Certainly not written: who waits outside is told, behind it too; what has a row is tried again, before others.
+            # Certainly not written: who waits outside is told, behind it too; what has a row is tried again first.
             for work in works:
                 if work.done is not None:
                     work.done(error)
