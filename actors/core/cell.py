@@ -29,6 +29,8 @@ class Work(msgspec.Struct, eq=False):
     conflicts: int = 0
     solo: bool = False
     """Decide this one in an append of its own: the batch it was in was not written."""
+    uncertain: bool = False
+    """The answer to an append with this one was lost: it may have been handled."""
 
 
 class Cell:

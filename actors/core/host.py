@@ -165,7 +165,7 @@ class Host:
         self.effects = Effects(store, effect_kinds, self.ownership.owned, self.sources.settle, self.sources.record)
         self.effects.sealing = self.words.sealing
         self.memory = Memory(self)
-        self.loader = Loader(store, self.memory.loaded, self.memory.absent, self.words.sealing)
+        self.loader = Loader(store, self.memory.loaded, self.supervision.tell_outside, self.words.sealing)
         self.personal = Personal(self)
         self.verdicts = Verdicts(self)
         self.control = Control(self)

@@ -13,7 +13,7 @@ from actors.core.cell import Cell
 from actors.core.fold import Folded, snapshot_bytes
 from actors.core.kind import encode_state
 from actors.core.sealing import proof
-from events.errors import OutcomeUnknown, ThespisError, Unserved
+from events.errors import ThespisError, Unserved
 from events.store import Loaded, MailKey, Snapshot, StateHash
 from events.system import ActorParked, ActorResumed
 
@@ -85,12 +85,6 @@ class Memory:
         if cell.queue:
             work = host.run_queue.take(cell)
             host.supervision.park(cell, work, "its history cannot be folded", said)
-
-    def absent(self, cell: Cell, error: ThespisError) -> None:
-        """The log is away, and so is what an actor would be folded from: whoever asked from outside is told."""
-        if cell.uncertain:
-            error = OutcomeUnknown(f"nobody knows whether what {cell.address} decided last is in the log: {error}")
-        self._host.supervision.tell_outside(cell, error)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run something beside the hot path."""

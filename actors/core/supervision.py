@@ -17,7 +17,7 @@ from actors.core.deciding import decide_into
 from actors.core.draft import Draft
 from events.address import partition_of
 from events.envelope import Message
-from events.errors import Parked, ThespisError
+from events.errors import OutcomeUnknown, Parked, ThespisError
 from events.ids import random_id
 from events.store import MailKey
 from events.system import ActorParked
@@ -124,13 +124,14 @@ class Supervision:
             self.answer(work, error())
 
     def tell_outside(self, cell: Cell, error: ThespisError) -> None:
-        """Who waits outside is told; what has a row waits on."""
+        """The log is away: who waits outside is told, what has a row waits on."""
         outside = [work for work in cell.queue or () if work.done is not None]
         if outside:
             cell.queue = deque(work for work in cell.queue or () if work.done is None)
             self._host.run_queue.waiting -= len(outside)
+        lost = OutcomeUnknown(f"nobody knows whether {cell.address} has handled it: {error}")
         for work in outside:
-            self.answer(work, error)
+            self.answer(work, lost if work.uncertain else error)
 
     def leave_to_store(self, cell: Cell) -> None:
         """Tells that wait in the store are older than those that came into memory meanwhile: take all from there."""

@@ -65,17 +65,15 @@ class Verdicts:
             else:
                 host.supervision.failed(cell, works, failure)
             return
-        if not isinstance(error, OutcomeUnknown):
-            # Certainly not written: who waits outside is told, behind it too; what has a row is tried again first.
-            for work in works:
-                if work.done is not None:
-                    work.done(error)
-            works = [work for work in works if work.done is None]
-            host.supervision.tell_outside(cell, error)
-        else:
+        host.run_queue.requeue(cell, works)
+        if isinstance(error, OutcomeUnknown):
             # The outcome is open: the inbox decides when each is handled again. What it opened is in the store alone.
             cell.uncertain = True
-        host.run_queue.requeue(cell, works)
+            for work in works:
+                work.uncertain = True
+        else:
+            # Not written: what has a row is tried again, before all else, so whoever waits outside is told now.
+            host.supervision.tell_outside(cell, error)
 
     def _written(self, cell: Cell, draft: Draft, position: int, appended: Appended) -> None:
         host = self._host

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -223,6 +224,36 @@ async def test_what_is_kept_for_a_server_that_is_away_is_bounded(nats_server: Na
     with pytest.raises(BusUnavailable):
         connection.send("anything", b"x" * 1_000_000)
     await nats_server.restart()
+
+
+async def test_what_a_server_is_slow_to_read_arrives_whole_and_in_order() -> None:
+    reads, arrived = asyncio.Event(), bytearray()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b'INFO {"max_payload":1048576,"headers":true,"proto":1}\r\n')
+        while b"PING\r\n" not in arrived:
+            arrived.extend(await reader.read(65536))
+        writer.write(b"PONG\r\n")
+        await reads.wait()
+        while not arrived.endswith(b"the end\r\n"):
+            arrived.extend(await reader.read(1 << 20))
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        connection = await connect(f"nats://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        for number in range(3000):  # 24 MB: more than the sockets hold
+            connection.send("x", b"m%06d" % number + b"." * 8000)
+            await asyncio.sleep(0)
+        assert connection.client.pending_data_size > 0, "some of it waits here"
+        reads.set()
+        for number in range(3000, 6000):
+            connection.send("x", b"m%06d" % number)
+            await asyncio.sleep(0)
+        connection.send("x", b"the end")
+        await eventually(lambda: arrived.endswith(b"the end\r\n"))
+        found = [int(number) for number in re.findall(rb"\bm([0-9]{6})", arrived)]
+        assert found == list(range(6000))
+        await connection.close()
 
 
 async def test_a_message_above_the_servers_limit_is_refused_here(connection: Connection) -> None:
