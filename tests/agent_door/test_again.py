@@ -22,6 +22,7 @@ async def noted(site: Site) -> str:
     held = await site.until(path, holds=lambda c: [t for turn in c["turns"] for t in turn["tools"] if t["approval"]])
     await site.deny(held["turns"][1]["tools"][0]["approval"])
     await site.until(path, holds=lambda c: not c["turn"] and len(c["turns"]) == 2)
+    await site.until("/v1/agents/ada", holds=lambda agent: agent["state"] == "ready")  # it is told last
     return path
 
 
