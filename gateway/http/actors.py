@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 from aiohttp import web
 
@@ -13,6 +15,8 @@ from gateway.http.commands import target
 from gateway.http.models import ForkIn, ParkIn, ResolveIn, ResumeIn
 from gateway.http.route import Call, answer
 
+LISTED: Final = "`GET /v1/actors` lists those that have one"
+
 
 async def show(call: Call) -> web.Response:
     """An actor's committed state, now or at a version. Whoever has no history does not exist: NotFound."""
@@ -22,7 +26,9 @@ async def show(call: Call) -> web.Response:
     except (Unserved, UnknownType) as error:
         if await call.door.store.read_stream(call.tenant, address, limit=1):
             raise Unserved(f"no host here can fold {address}: {error.message}") from None
-        raise NotFound(f"{address} has no history", hint="`GET /v1/actors` lists those that have") from None
+        raise NotFound(f"{address} has no history", hint=LISTED) from None
+    except NotFound as error:
+        raise NotFound(error.message, hint=error.hint or LISTED) from None
     out = {
         "address": view.address,
         "kind": view.kind,

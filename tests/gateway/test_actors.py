@@ -152,6 +152,7 @@ async def test_the_state_is_shown_now_and_at_a_version(site: Site) -> None:
 async def test_an_actor_without_history_does_not_exist(site: Site) -> None:
     status, _, body = await site.call("GET", "/v1/actors/counter/none")
     assert (status, body["code"]) == (404, "not-found")
+    assert "GET /v1/actors" in body["hint"]
     await site.ask("counter/one", {"amount": 1})
     status, _, body = await site.call("GET", "/v1/actors/counter/one?at=9")
     assert status in (400, 404)
