@@ -3,7 +3,8 @@ R. Hildebrandt, "Simplifying and Isolating Failure-Inducing Input", IEEE TSE 28(
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from random import Random
 from typing import TypeVar
 
 from msgspec.structs import replace
@@ -15,6 +16,8 @@ T = TypeVar("T")
 
 RUNS = 400
 """Tries after which what has been reached is good enough."""
+DRAWS = 4
+"""Other places that are tried for the strikes of each part of the operations."""
 
 
 def shrink(ordeal: Ordeal, fails: Callable[[Ordeal], bool], runs: int = RUNS) -> Ordeal:
@@ -72,22 +75,27 @@ def _fewer_strikes(ordeal: Ordeal, tries: Tries) -> Ordeal:
 
 
 def _fewer_steps(ordeal: Ordeal, tries: Tries) -> Ordeal:
-    """With fewer operations there are fewer awaits: strikes come earlier in the same measure, if needed."""
+    """With fewer operations there are other awaits: the same failure may need its strikes elsewhere."""
     if ordeal.strikes:
         size = len(ordeal.steps)
         for keep in sorted({size // 8, size // 4, size // 2, size * 3 // 4} - {0}):
             for start in range(0, size - keep + 1, max(1, keep)):
                 steps = ordeal.steps[start : start + keep]
-                for scale in (1.0, keep / size):
-                    smaller = replace(ordeal, steps=steps, strikes=_earlier(ordeal.strikes, scale))
+                for strikes in _elsewhere(ordeal.strikes, keep / size, Random(f"{ordeal.seed} {keep} {start}")):
+                    smaller = replace(ordeal, steps=steps, strikes=strikes)
                     if tries(smaller):
                         return _fewer_steps(smaller, tries)
     least = tries.least(ordeal.steps, lambda steps: replace(ordeal, steps=list(steps)))
     return replace(ordeal, steps=list(least))
 
 
-def _earlier(strikes: Sequence[Strike], scale: float) -> list[Strike]:
-    return [replace(strike, at=int(strike.at * scale)) for strike in strikes]
+def _elsewhere(strikes: Sequence[Strike], share: float, draw: Random) -> Iterator[list[Strike]]:
+    """Where they are, earlier in the same measure, and anywhere up to the last."""
+    yield list(strikes)
+    yield [replace(strike, at=int(strike.at * share)) for strike in strikes]
+    last = max(strike.at for strike in strikes)
+    for _ in range(DRAWS):
+        yield [replace(strike, at=draw.randint(0, last)) for strike in strikes]
 
 
 def snippet(ordeal: Ordeal) -> str:

@@ -83,6 +83,6 @@ def test_a_failure_is_made_short():
 @pytest.mark.parametrize(("adapter", "figure"), ADAPTERS)
 def test_every_failure_is_made_short(adapter: type[MemoryStore] | type[MemoryReadModels], figure: str):
     ordeal = short(adapter, figure)
-    assert len(ordeal.steps) + len(ordeal.late) <= 60
+    assert len(ordeal.steps) + len(ordeal.late) <= 30
     assert len(ordeal.strikes) <= 3
     print(snippet(ordeal))

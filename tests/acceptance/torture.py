@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from events.address import DEFAULT_TENANT, PARTITIONS
-from events.errors import KeyExpired, KeyReused, ThespisError
+from events.errors import KeyExpired, KeyReused, NotFound, ThespisError
 from gateway.demo.plan import Step
 from gateway.proof import Check, verdict, witness
 from gateway.torture.figures import LOST, REORDERED, Figures
@@ -128,6 +128,8 @@ class Torture:
         head = await self.world.log.head()
         builds = await self.world.models.builds()
         behind = [f"{build.projection} is at {build.cursor} of {head}" for build in builds if build.cursor < head]
+        live = {build.projection for build in builds if build.state == "live"}
+        behind += [f"no {each.name} is live" for each in self.world.plugin.projections if each.name not in live]
         stream = self.world.broker.stream
         if stream is None or stream.last != head:
             behind.append(f"the bus is at {stream and stream.last} of {head}")
@@ -164,7 +166,12 @@ class Torture:
         rows: list[dict[str, Any]] = []
         after: Any = None
         while True:
-            page = await self.world.models.query(projection, Query(DEFAULT_TENANT, None, [], limit=1000, after=after))
+            try:
+                page = await self.world.models.query(
+                    projection, Query(DEFAULT_TENANT, None, [], limit=1000, after=after)
+                )
+            except NotFound:
+                return rows  # it is named among what is behind
             rows += page.rows
             after = page.next
             if after is None:
