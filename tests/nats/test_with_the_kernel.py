@@ -110,8 +110,10 @@ async def pair(nats_server: Nats) -> AsyncIterator[tuple[MemoryStore, Running, R
             running.append(Running(store, connection))
             await running[-1].start()
             stack.push_async_callback(running[-1].stop)
-        await eventually(lambda: bool(running[0].host.owned) and bool(running[1].host.owned))
-        await eventually(lambda: len(running[0].host.owned) + len(running[1].host.owned) == 64)
+        await eventually(lambda: [len(each.host.owned) for each in running] == [32, 32])
+        await eventually(lambda: all(each.asks.serving == each.host.owned.keys() for each in running))
+        for each in running:
+            await each.connection.settled()  # NATS has heard of what they serve
         yield store, running[0], running[1]
 
 
