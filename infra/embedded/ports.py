@@ -35,8 +35,8 @@ def free(preferred: int | None = None) -> int:
     """The preferred port if it is free, else any other one that is.
 
     Never one the system hands out to outgoing connections: while a server restarts, a connection might take its port,
-    and a client of ours that tries to reconnect might even be connected to itself. What is chosen here is chosen by no
-    other process while this one lives: a server may need a while until it listens. Raises Unavailable.
+    and a client of ours that tries to reconnect might even be connected to itself. What was chosen here last (CLAIMS)
+    is chosen by no other process while this one lives: a server may need a while until it listens. Raises Unavailable.
     """
     if preferred and is_free(preferred):
         return preferred
