@@ -5,10 +5,11 @@ import pytest
 
 from actors.workflows.tasks import Catalogue, Task
 from tests.workflows.broken_definitions import BROKEN, Row
+from tests.workflows.broken_steps import BROKEN_STEPS
 from tests.workflows.definitions import problems
 
 
-@pytest.mark.parametrize(("text", "expected"), BROKEN)
+@pytest.mark.parametrize(("text", "expected"), [*BROKEN, *BROKEN_STEPS])
 def test_everything_that_is_wrong_is_told_at_once_where_it_is_and_how_to_go_on(text: str, expected: list[Row]) -> None:
     found = problems(text)
     assert [(p.line, p.column, p.pointer) for p in found] == [row[:3] for row in expected]
